@@ -20,14 +20,14 @@ _PUBLIC = {
     "load_teacher": "egemma_lab.model",
     "doctor": "egemma_lab.model",
     "Recipe": "egemma_lab.train",
-    "train": "egemma_lab.train",
     "load_run": "egemma_lab.train",
-    "evaluate": "egemma_lab.evaluate",
     "model": None,
     "losses": None,
     "data": None,
     "geometry": None,
     "explore": None,
+    "train": None,  # a package that is also a verb, see _callable.py
+    "evaluate": None,
 }
 
 __all__ = sorted(_PUBLIC)
