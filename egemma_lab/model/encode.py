@@ -1,0 +1,221 @@
+"""From texts to unit vectors: what `EmbeddingGemma` offers to whoever has text."""
+
+import logging
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm.std import tqdm
+
+from egemma_lab.model.batching import pad_batch, token_budget_batches
+from egemma_lab.model.prompts import document_prompt
+from egemma_lab.model.tokenizing import check_texts, token_ids
+
+logger = logging.getLogger(__name__)
+
+# Padded tokens in one batch: enough to keep the device busy, few enough for its memory with the 300m.
+TOKEN_BUDGET = {"cpu": 4096, "cuda": 65_536, "mps": 16_384}
+CHUNK = 4096  # texts tokenised at a time, while the chunk before is computed
+LONG_INPUT = 2000  # texts from which a progress bar appears by itself
+
+
+class Encoder:
+    """`encode` and its relatives, for a module that has `tokenizer`, `prompts`, `widths` and a `forward`."""
+
+    def encode(
+        self,
+        texts,
+        prompt_name=None,
+        truncate_dim=None,
+        precision="float32",
+        batch_size=None,
+        convert_to_tensor=False,
+        show_progress_bar=None,
+    ):
+        """Embed texts: unit rows (n, d), float32; one string gives one vector (d,).
+
+        Parameters: `prompt_name`, a key of `model.prompts` whose prompt is put before every text (default:
+        `model.default_prompt_name`; where that is None, no prompt at all, which is seldom what a user wants:
+        see `encode_query` and `encode_document`; which prompt was used is logged at level INFO);
+        `truncate_dim`, one of `model.widths`: the vector is cut there and brought back to unit length;
+        `precision`, "float32"; `batch_size`, texts in a batch (default: as many as fit a budget of tokens for
+        the device); `convert_to_tensor`, a tensor on the model's device instead of a numpy array;
+        `show_progress_bar` (default: from 2,000 texts).
+
+        Texts are cut at `model.max_seq_length` tokens, with one warning a call; lone surrogates count as
+        U+FFFD; an empty string is embedded as its prompt. An empty list gives (0, d). ValueError for an
+        unknown prompt, width or precision; TypeError naming the first text that is not a string.
+
+        >>> from egemma_lab.model import new_model, train_tokenizer
+        >>> model = new_model("micro", train_tokenizer(["some text", "some more text"], vocab_size=400))
+        >>> model.encode(["text", "more"], prompt_name="STS", truncate_dim=32).shape
+        (2, 32)
+        """
+        prompt_name = self.default_prompt_name if prompt_name is None else prompt_name
+        prompt = self.prompt(prompt_name)
+        logger.info(
+            "encoding with %s", "no prompt" if prompt_name is None else f"prompt {prompt_name!r}: {prompt!r}"
+        )
+        single = isinstance(texts, str)
+        texts = [prompt + text for text in check_texts([texts] if single else texts)]
+        vectors = self._encode(
+            texts, truncate_dim, precision, batch_size, convert_to_tensor, show_progress_bar
+        )
+        return vectors[0] if single else vectors
+
+    def encode_query(self, texts, **options):
+        """Embed queries, each behind the prompt "task: search result | query: "; options as in `encode`."""
+        return self.encode(texts, **{"prompt_name": "query", **options})
+
+    def encode_document(self, texts, titles=None, **options):
+        """Embed documents, each behind "title: {title or none} | text: "; options as in `encode`.
+
+        `titles`, one for each text, None where it has none (default: none has one); a real title helps.
+        """
+        if titles is None:
+            return self.encode(texts, **{"prompt_name": "document", **options})
+        if options.pop("prompt_name", None) is not None:
+            raise ValueError("titles= makes the prompt itself; leave out prompt_name, or titles")
+        single = isinstance(texts, str)
+        texts = check_texts([texts] if single else texts)
+        titles = [titles] if isinstance(titles, str) else list(titles)
+        if len(titles) != len(texts):
+            raise ValueError(
+                f"{len(titles)} titles for {len(texts)} texts: give one for each, None where there is none"
+            )
+        texts = [document_prompt(title) + text for title, text in zip(titles, texts)]
+        vectors = self._encode(texts, **options)
+        return vectors[0] if single else vectors
+
+    def similarity(self, a, b):
+        """Cosine similarity of all rows of a with all rows of b, in float32: (n, d), (m, d) -> (n, m).
+
+        Rows need not have unit length; a single vector counts as one row. Tensors give a tensor, arrays an
+        array. In lower precision close scores tie, so whatever comes in is compared in float32.
+
+        >>> Encoder().similarity(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 2.0]])).tolist()
+        [[1.0, 0.0]]
+        """
+        tensors = isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor)
+        device = next((x.device for x in (a, b) if isinstance(x, torch.Tensor)), None)
+        a, b = (torch.atleast_2d(torch.as_tensor(x, device=device).float()) for x in (a, b))
+        cosine = F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T  # (n, m)
+        return cosine if tensors else cosine.numpy()
+
+    def prompt(self, name):
+        """The prompt called `name`; the empty string for None."""
+        if name is None:
+            return ""
+        if name not in self.prompts:
+            raise ValueError(
+                f"prompt_name={name!r} is not one of this model's prompts ({', '.join(self.prompts)})"
+            )
+        return self.prompts[name]
+
+    def tokenize(self, texts, prompt="", max_length=None):
+        """Token ids of `prompt` + text with BOS and EOS, cut to `max_length` with EOS kept last.
+
+        Training and `encode` both come through here. `max_length` defaults to `model.max_seq_length`.
+        """
+        return self._tokenize([prompt + text for text in check_texts(texts)], max_length)[0]
+
+    def _tokenize(self, texts, max_length=None):
+        if self.tokenizer is None:
+            raise ValueError(
+                "this model has no tokenizer: it takes token ids, model(input_ids, attention_mask)"
+            )
+        limit = self.max_seq_length if max_length is None else max_length
+        if not 3 <= limit <= self.config.text.max_position_embeddings:
+            raise ValueError(
+                f"max_length={limit} must lie between 3 (BOS, one token, EOS) "
+                f"and {self.config.text.max_position_embeddings}, the positions this model knows"
+            )
+        return token_ids(self.tokenizer, texts, limit)
+
+    def _encode(
+        self,
+        texts,
+        truncate_dim=None,
+        precision="float32",
+        batch_size=None,
+        convert_to_tensor=False,
+        show_progress_bar=None,
+    ):
+        width = self._width(truncate_dim)
+        if precision != "float32":
+            raise ValueError(f"precision={precision!r} is not one of the precisions known here ('float32')")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(
+                f"batch_size={batch_size} must be at least 1, or None for batches by token count"
+            )
+        distinct = {text: None for text in sorted(texts, key=len, reverse=True)}  # each once, longest first
+        distinct = {text: row for row, text in enumerate(distinct)}
+        bar = len(texts) >= LONG_INPUT if show_progress_bar is None else show_progress_bar
+        progress = tqdm(total=len(distinct), desc=f"encode {self.name}", unit="text", disable=not bar)
+        vectors = torch.empty(len(distinct), width, device=self.device if convert_to_tensor else "cpu")
+        cut = 0
+        with progress, evaluating(self):
+            for rows, ids, chunk_cut in self._tokenized_ahead(list(distinct)):
+                cut += chunk_cut
+                self._embed(ids, vectors[rows], batch_size, progress)
+        if cut:
+            limit = self.max_seq_length
+            warnings.warn(
+                f"{cut} of {len(distinct)} texts are longer than {limit} tokens: cut there", stacklevel=3
+            )
+        vectors = vectors[
+            torch.tensor([distinct[text] for text in texts], dtype=torch.long, device=vectors.device)
+        ]
+        return vectors if convert_to_tensor else vectors.numpy()
+
+    def _width(self, truncate_dim):
+        if truncate_dim is None:
+            return self.config.output_width
+        if truncate_dim not in self.widths:
+            allowed = ", ".join(map(str, self.widths))
+            raise ValueError(f"truncate_dim={truncate_dim} is not one of this model's widths ({allowed})")
+        return truncate_dim
+
+    def _tokenized_ahead(self, texts):
+        """Yield (rows, token ids, texts cut) chunk by chunk, the next one being tokenised meanwhile."""
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(texts), CHUNK)]
+        with ThreadPoolExecutor(max_workers=1) as background:
+            ahead = [background.submit(self._tokenize, texts[rows]) for rows in chunks[:1]]
+            for rows, following in zip(chunks, [*chunks[1:], None]):
+                ids, cut = ahead.pop().result()
+                if following is not None:
+                    ahead.append(background.submit(self._tokenize, texts[following]))
+                yield rows, ids, cut
+
+    def _embed(self, ids, out, batch_size, progress):
+        """Fill `out` (n, width) with the unit vectors of n lists of token ids."""
+        lengths = [len(row) for row in ids]
+        if batch_size is None:
+            batches = token_budget_batches(lengths, TOKEN_BUDGET.get(self.device.type, TOKEN_BUDGET["cpu"]))
+        else:
+            order = np.argsort(-np.array(lengths), kind="stable").tolist()
+            batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        for batch in batches:
+            with torch.inference_mode():
+                vectors = self(*pad_batch([ids[row] for row in batch], self._pad_id(), self.device))  # (B, d)
+                vectors = F.normalize(vectors[:, : out.shape[1]], dim=-1)
+            out[torch.tensor(batch, device=out.device)] = vectors.to(out.device)
+            progress.update(len(batch))
+
+    def _pad_id(self):
+        return self.tokenizer.pad_token_id or 0
+
+
+@contextmanager
+def evaluating(model):
+    """Evaluation mode inside, each submodule's own mode again afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -1,0 +1,106 @@
+"""The sizes a model comes in, and fresh models of these sizes."""
+
+import torch
+from torch import nn
+
+from egemma_lab.model.embedding_gemma import EmbeddingGemma, EmbeddingGemmaConfig
+
+# What all sizes share with google/embeddinggemma-300m (recipe: Vera et al. 2025, arXiv:2509.20354, and its
+# config.json).
+_GEMMA = {
+    "num_key_value_heads": 1,  # multi-query attention
+    "max_position_embeddings": 2048,
+    "sliding_window": 512,  # as serialised: 256 to each side
+}
+
+# Every preset keeps Gemma's pattern of five sliding layers and one full one, and a last Dense as wide as the
+# model: llama.cpp's Gemma embedder runs no other shape.
+PRESETS = {
+    "300m": {
+        "text": {
+            **_GEMMA,
+            "vocab_size": 262_144,
+            "hidden_size": 768,
+            "intermediate_size": 1152,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 3,
+            "head_dim": 256,
+            "query_pre_attn_scalar": 256,
+        },
+        "dense_width": 3072,
+        "output_width": 768,
+        "widths": (768, 512, 256, 128),
+    },
+    # at most 10M parameters: trains on a laptop, runs in a browser
+    "nano": {
+        "text": {
+            **_GEMMA,
+            "vocab_size": 16_384,
+            "hidden_size": 256,
+            "intermediate_size": 512,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 4,
+            "head_dim": 64,
+            "query_pre_attn_scalar": 64,
+        },
+        "dense_width": 1024,
+        "output_width": 256,
+        "widths": (256, 128, 64, 32),
+    },
+    # under 1M parameters: for tests
+    "micro": {
+        "text": {
+            **_GEMMA,
+            "vocab_size": 2048,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 2,
+            "head_dim": 32,
+            "query_pre_attn_scalar": 32,
+        },
+        "dense_width": 256,
+        "output_width": 64,
+        "widths": (64, 32, 16),
+    },
+}
+
+
+def preset_config(name, vocab_size=None):
+    """The configuration of a preset: "300m", "nano" or "micro".
+
+    `vocab_size` replaces the preset's own (default: 262,144, 16,384 and 2,048); a model takes its
+    tokenizer's.
+
+    >>> config = preset_config("nano", vocab_size=8192)
+    >>> config.text.vocab_size, config.output_width, config.widths
+    (8192, 256, (256, 128, 64, 32))
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset={name!r} is not one of the presets {', '.join(map(repr, PRESETS))}")
+    preset = PRESETS[name]
+    text = dict(preset["text"], **({} if vocab_size is None else {"vocab_size": vocab_size}))
+    return EmbeddingGemmaConfig.from_dict({**preset, "text": text})
+
+
+def new_model(preset, tokenizer, seed=0):
+    """A model with fresh weights: preset and seed alone decide them, and the tokenizer's size.
+
+    The global random state is left as it was. The text model is initialised as transformers does (normal, std
+    0.02). The two Dense layers, random in the paper as well, are (semi-)orthogonal with the second scaled by
+    sqrt(fan_in / fan_out): together they keep a vector's expected length, and with no direction favoured or
+    squeezed away by chance the widths start equal.
+
+    >>> from egemma_lab.model import train_tokenizer
+    >>> tokenizer = train_tokenizer(["a short text", "another short text"], vocab_size=400)
+    >>> model = new_model("micro", tokenizer, seed=1)
+    >>> model.encode("a text").shape
+    (64,)
+    """
+    config = preset_config(preset, vocab_size=len(tokenizer))
+    with torch.random.fork_rng(devices=[]):  # the CPU's state alone: nothing is drawn on another device
+        torch.default_generator.manual_seed(seed)
+        model = EmbeddingGemma(config, tokenizer, name=preset)
+        for layer in (model.dense_up, model.dense_down):
+            nn.init.orthogonal_(layer.weight, gain=max(1.0, layer.in_features / layer.out_features) ** 0.5)
+    return model.eval()

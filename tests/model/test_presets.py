@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from egemma_lab.model import PRESETS, EmbeddingGemma, new_model, preset_config
+
+
+def test_300m_has_the_published_values():
+    text = preset_config("300m").text
+    expected = {
+        "model_type": "gemma3_text",
+        "vocab_size": 262_144,
+        "hidden_size": 768,
+        "intermediate_size": 1152,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 3,
+        "num_key_value_heads": 1,
+        "head_dim": 256,
+        "query_pre_attn_scalar": 256,
+        "use_bidirectional_attention": True,
+        "sliding_window": 512,
+        "max_position_embeddings": 2048,
+        "rms_norm_eps": 1e-6,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "attention_bias": False,
+        "final_logit_softcapping": None,
+        "attn_logit_softcapping": None,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": 2,
+    }
+    written = text.to_dict()
+    assert {key: written[key] for key in expected} == expected
+    assert [i for i, kind in enumerate(text.layer_types) if kind == "full_attention"] == [5, 11, 17, 23]
+    assert text.rope_parameters["full_attention"]["rope_theta"] == 1_000_000
+    assert text.rope_parameters["sliding_attention"]["rope_theta"] == 10_000
+    config = preset_config("300m")
+    assert (config.dense_width, config.output_width, config.max_seq_length) == (3072, 768, 2048)
+    assert config.widths == (768, 512, 256, 128)
+
+
+def test_300m_has_the_published_number_of_parameters():
+    with torch.device("meta"):
+        model = EmbeddingGemma(preset_config("300m"))
+    assert sum(parameter.numel() for parameter in model.parameters()) == 307_581_696
+    assert sum(parameter.numel() for parameter in model.text_model.parameters()) == 302_863_104
+    assert sum(parameter.numel() for parameter in model.text_model.layers[0].parameters()) == 4_230_656
+
+
+@pytest.mark.parametrize(("name", "most"), [("nano", 10_000_000), ("micro", 999_999)])
+def test_small_presets_keep_gemmas_pattern_and_stay_small(name, most):
+    config = preset_config(name)
+    with torch.device("meta"):
+        model = EmbeddingGemma(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) <= most
+    assert config.text.layer_types == ["sliding_attention"] * 5 + ["full_attention"]
+    assert config.output_width == config.text.hidden_size == config.widths[0]
+    assert config.dense_width == 4 * config.text.hidden_size
+
+
+def test_unknown_preset_names_the_known_ones():
+    with pytest.raises(ValueError, match=r"preset='nanno' is not one of the presets '300m', 'nano', 'micro'"):
+        preset_config("nanno")
+
+
+def test_presets_are_not_changed_by_use():
+    preset_config("micro", vocab_size=77).text.vocab_size = 5
+    assert PRESETS["micro"]["text"]["vocab_size"] == preset_config("micro").text.vocab_size == 2048
+
+
+def test_new_model_depends_on_the_seed_alone(tiny_tokenizer):
+    def weights(seed):
+        return torch.cat([parameter.flatten() for parameter in new_model("micro", tiny_tokenizer, seed).parameters()])
+
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = weights(seed=3)
+    assert torch.equal(state, torch.get_rng_state())  # the global random state is nobody else's to move
+    torch.manual_seed(2)
+    assert torch.equal(first, weights(seed=3))
+    assert not torch.equal(first, weights(seed=4))
+
+
+def test_fresh_models_tell_texts_apart(micro_model, tiny_texts):
+    vectors = micro_model.encode_document(tiny_texts)
+    cosines = micro_model.similarity(vectors, vectors)
+    assert cosines.min() < 0.95
+    assert vectors.std(axis=0).min() > 1e-3  # every dimension is used
+
+
+def test_fresh_dense_layers_keep_length_and_directions(micro_model):
+    singular_values = torch.linalg.svdvals(micro_model.merged_dense())
+    assert 0.8 < singular_values.square().mean().sqrt() < 1.2
+    assert torch.allclose(torch.linalg.svdvals(micro_model.dense_up.weight), torch.ones(64), atol=1e-5)
+
+
+def test_vocabulary_is_the_tokenizers(micro_model, tiny_tokenizer):
+    assert micro_model.text_model.embed_tokens.num_embeddings == len(tiny_tokenizer)
+    assert not micro_model.training
