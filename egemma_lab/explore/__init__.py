@@ -1,1 +1,43 @@
-""
+"""What a learner looks at and moves: figures made from data, exercises, the live training picture.
+
+Each name is imported when it is first used; plotly, matplotlib and ipywidgets load only then.
+
+>>> from egemma_lab import explore
+>>> "space_map" in explore.__all__
+True
+"""
+
+import importlib
+
+# public name -> module that defines it
+_PUBLIC = {
+    "Exercise": "exercises",
+    "LivePlot": "live",
+    "before_after_map": "maps",
+    "circle_pairs": "circle",
+    "exercise": "exercises",
+    "loss_curves": "curves",
+    "move": "controls",
+    "predict": "exercises",
+    "score_bars": "scores",
+    "show": "showing",
+    "similarity_histogram": "distributions",
+    "space_map": "maps",
+    "spectrum": "distributions",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(
+            f"module 'egemma_lab.explore' has no attribute {name!r}; it offers {', '.join(__all__)}"
+        )
+    value = getattr(importlib.import_module(f"egemma_lab.explore.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

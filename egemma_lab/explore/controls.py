@@ -1,0 +1,90 @@
+"""Sliders over a pure figure function: nothing is computed here that the function does not compute."""
+
+import sys
+
+from egemma_lab.explore.showing import show
+
+
+def move(make, alt, /, **controls):
+    """A figure with sliders: each move calls `make` again and redraws, and a static picture stays below.
+
+    Parameters
+    ----------
+    make : function of the controls that returns a plotly figure. The figure's traces must be the same in
+        number and kind for every setting; what moves is their data, the title and the ranges.
+    alt : text description of the figure at its starting position.
+    controls : one keyword an argument of `make`: (start, low, high, step) for a slider, or a list of
+        choices (the first is the start) for a menu.
+
+    Returns the widget box, whose `.children` are the controls and the live figure; the sliders are plain
+    ipywidgets that exist in versions 7 and 8. Where there is no notebook, only the description is printed.
+
+    >>> from egemma_lab.explore import circle_pairs
+    >>> import numpy as np
+    >>> def turned(angle):
+    ...     return circle_pairs([[np.cos(angle), np.sin(angle)]])
+    >>> box = move(turned, "One vector on the unit circle, pointing right", angle=(0.0, 0.0, 6.0, 0.1))
+    Figure: One vector on the unit circle, pointing right
+    >>> slider, figure = box.children
+    >>> slider.value = 3.0
+    >>> round(float(figure.data[2].x[0]), 2)
+    -0.99
+    """
+    import ipywidgets as widgets
+    import plotly.graph_objects as go
+
+    inputs = {name: _control(widgets, name, spec) for name, spec in controls.items()}
+    start = make(**{name: control.value for name, control in inputs.items()})
+    live = go.FigureWidget(start)
+
+    def redraw(_change):
+        fresh = make(**{name: control.value for name, control in inputs.items()})
+        with live.batch_update():
+            for old, new in zip(live.data, fresh.data, strict=True):
+                old.update(new.to_plotly_json(), overwrite=False)
+            live.layout.update(fresh.layout)
+
+    for control in inputs.values():
+        control.observe(redraw, names="value")
+    box = widgets.VBox([*inputs.values(), live])
+    _display(box, alt)
+    show(start, alt)
+    return box
+
+
+def _control(widgets, name, spec):
+    common = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
+    if isinstance(spec, list):
+        return widgets.Dropdown(options=spec, value=spec[0], **common)
+    start, low, high, step = spec
+    if not low <= start <= high:
+        raise ValueError(
+            f"{name}=({start}, {low}, {high}, {step}): the start {start} is not in {low}..{high}"
+        )
+    kind = widgets.IntSlider if all(isinstance(v, int) for v in spec) else widgets.FloatSlider
+    layout = widgets.Layout(width="480px", max_width="100%")
+    # redrawing while the knob is held keeps the link between hand and picture
+    return kind(value=start, min=low, max=high, step=step, layout=layout, continuous_update=True, **common)
+
+
+def _display(box, alt):
+    from IPython import get_ipython
+
+    if get_ipython() is None:
+        return
+    from IPython.display import display
+
+    if "google.colab" in sys.modules:
+        from google.colab import output
+
+        output.enable_custom_widget_manager()
+    # the widget's own text form is a page of traits; what a reader without a kernel needs is this sentence
+    data = {
+        "application/vnd.jupyter.widget-view+json": {
+            "version_major": 2,
+            "version_minor": 0,
+            "model_id": box.model_id,
+        },
+        "text/plain": f"Run this cell to move: {alt}",
+    }
+    display(data, raw=True, metadata={"alt": alt})

@@ -1,0 +1,54 @@
+"""A few lines of text that look the same in light and dark notebooks, and read well without HTML."""
+
+import re
+from html import escape
+
+# colours that hold on white and on dark; each kind also has its sign and its words
+_BARS = {"right": ("#009E73", "✓"), "wrong": ("#D55E00", "✗"), "open": ("#0072B2", "→")}
+
+
+class Prose:
+    """Base of things that are shown as text: subclasses have `.blocks`, a list of (kind, text).
+
+    Kinds: "head" (small heading), "text", "hidden" (opened by a click), "right", "wrong", "open".
+    """
+
+    blocks = ()
+
+    def __repr__(self):
+        return "\n".join(text for kind, text in self.blocks if kind != "hidden")
+
+    def _repr_html_(self):
+        parts = [_html(kind, text) for kind, text in self.blocks]
+        return f'<div style="max-width: 46em">{"".join(parts)}</div>'
+
+
+def inline(text):
+    """Escaped HTML of plain text: blank lines make paragraphs, fenced lines blocks of code, `x` code.
+
+    >>> inline("is `a < b`?")
+    '<p>is <code>a &lt; b</code>?</p>'
+    """
+    html = []
+    for i, part in enumerate(re.split(r"^```\w*\n(.*?)^```$", text.strip(), flags=re.DOTALL | re.MULTILINE)):
+        if i % 2:  # the inside of a fence
+            html.append(f"<pre>{escape(part.rstrip())}</pre>")
+            continue
+        for paragraph in filter(None, map(str.strip, re.split(r"\n\s*\n", part))):
+            code = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(paragraph, quote=False))
+            html.append(f"<p>{code}</p>")
+    return "".join(html)
+
+
+def _html(kind, text):
+    if kind == "head":
+        return f"<p><b>{escape(text)}</b></p>"
+    if kind == "hidden":
+        return f"<details><summary>Solution</summary>{inline(text)}</details>"
+    if kind == "text":
+        return inline(text)
+    colour, sign = _BARS[kind]
+    return (
+        f'<div style="border-left: 4px solid {colour}; padding: 0.1em 0.8em; margin: 0.5em 0; '
+        f'display: flex; gap: 0.6em"><p aria-hidden="true"><b>{sign}</b></p><div>{inline(text)}</div></div>'
+    )

@@ -1,0 +1,48 @@
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from egemma_lab.explore import move
+
+
+def wave(frequency=1, shape="sine"):
+    x = np.linspace(0, 1, 11)
+    y = np.sin(frequency * x) if shape == "sine" else np.sign(np.sin(frequency * x))
+    return go.Figure(go.Scatter(x=x, y=y), layout={"title": f"{shape} of frequency {frequency}"})
+
+
+def test_a_slider_redraws_what_the_function_returns(capsys):
+    box = move(wave, "A sine", frequency=(2, 1, 9, 1), shape=["sine", "square"])
+    slider, menu, live = box.children
+    assert capsys.readouterr().out == "Figure: A sine\n"
+    slider.value = 7
+    np.testing.assert_array_equal(live.data[0].y, wave(7).data[0].y)
+    menu.value = "square"
+    np.testing.assert_array_equal(live.data[0].y, wave(7, "square").data[0].y)
+    assert live.layout.title.text == "square of frequency 7"
+
+
+def test_kinds_of_controls():
+    import ipywidgets as widgets
+
+    whole, real, _ = move(wave, "A sine", frequency=(2, 1, 9, 1), shape=["sine"]).children[:3]
+    assert isinstance(whole, widgets.IntSlider)
+    assert isinstance(real, widgets.Dropdown)
+    assert isinstance(move(wave, "A sine", frequency=(2.0, 1.0, 9.0, 0.5)).children[0], widgets.FloatSlider)
+
+
+def test_a_start_outside_its_range_is_named():
+    with pytest.raises(ValueError, match=r"frequency=\(0, 1, 9, 1\): the start 0"):
+        move(wave, "A sine", frequency=(0, 1, 9, 1))
+
+
+def test_the_widget_says_in_words_what_it_is(monkeypatch):
+    outputs = []
+    monkeypatch.setenv("EGEMMA_FAST", "1")
+    monkeypatch.setattr("IPython.get_ipython", lambda: object())
+    monkeypatch.setattr("IPython.display.display", lambda data, **kw: outputs.append((data, kw["metadata"])))
+    box = move(wave, "A sine of frequency 2", frequency=(2, 1, 9, 1))
+    (widget, _), (static, metadata) = outputs
+    assert widget["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
+    assert widget["text/plain"] == "Run this cell to move: A sine of frequency 2"
+    assert static["text/plain"] == metadata["alt"] == "A sine of frequency 2"
