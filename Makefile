@@ -1,0 +1,69 @@
+# Two commands matter: `make lab` opens the notebooks, `make test` runs everything CI runs.
+# Written for GNU make 3.81 and later (macOS still ships 3.81). Overridable: PYTHON=, VENV=, LAB_ARGS=.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# The first Python between 3.11 and 3.13 that really starts: a pyenv shim may exist without its version.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 \
+	&& command -v $$p && break; done)
+
+NOTEBOOK ?= notebooks/00_start_here.ipynb
+# Jupyter refuses to start as root (the usual user in a container) unless told; it listens on 127.0.0.1 only.
+ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab setup test lint format notebooks urls constraints clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo '  options: PYTHON=python3.12  VENV=.venv  LAB_ARGS="--no-browser --port=8899"'
+
+lab: $(VENV)/.lab ## install what the notebooks need (first call only) and open JupyterLab
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(ROOT_ARGS) $(NOTEBOOK) $(LAB_ARGS)
+
+setup: $(VENV)/.all ## install everything: notebooks, evaluation, export, tests
+
+test: $(VENV)/.all ## everything CI runs, cheapest first
+	$(BIN)/python tools/checks.py
+
+lint: $(VENV)/.all ## formatting, lint, import direction, notebooks as they stand; runs no notebook
+	$(BIN)/python tools/checks.py format lint imports static addresses
+
+format: $(VENV)/.all ## format and fix what can be fixed, then carry the scripts over into the notebooks
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python tools/notebooks.py sync
+
+notebooks: $(VENV)/.all ## scripts -> notebooks, executed in full, with static pictures
+	$(BIN)/python tools/notebooks.py sync
+	$(BIN)/python tools/notebooks.py execute
+
+urls: $(VENV)/.all ## write the repository's address (pyproject.toml) into badges and install cells
+	$(BIN)/python tools/urls.py
+
+constraints: $(VENV)/.all ## resolve anew: constraints.txt and environment.yml with today's versions
+	$(BIN)/python tools/constraints.py
+
+clean: ## remove the environment and every cache; notebooks and runs stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip appears last, so an interrupted or half-made environment is made again. Debian splits venv's pip off
+# into python3-venv; where that is missing but pip itself is there, pip can install itself into the venv.
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one or name it: make lab PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; } \
+		|| { echo "$(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+
+# The stamps depend on what was asked for, so that a second call starts at once.
+$(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install -c constraints.txt -e '.[lab]'
+	$(BIN)/python -m ipykernel install --sys-prefix --name egemma-lab --display-name "Python (egemma-lab)"
+	touch $@
+
+$(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install -c constraints.txt -e '.[all]'
+	$(BIN)/python -m ipykernel install --sys-prefix --name egemma-lab --display-name "Python (egemma-lab)"
+	touch $(VENV)/.lab $@
