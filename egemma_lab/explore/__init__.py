@@ -24,6 +24,7 @@ _PUBLIC = {
     "similarity_histogram": "distributions",
     "space_map": "maps",
     "spectrum": "distributions",
+    "topics": "bundled",
 }
 
 __all__ = sorted(_PUBLIC)
