@@ -151,10 +151,10 @@ class EmbeddingGemma(Encoder, nn.Module):
 
     def gradient_checkpointing_enable(self):
         """Recompute activations in the backward pass instead of keeping them: less memory, more time."""
-        self.text_model.gradient_checkpointing_enable({"use_reentrant": False})
+        _renamed(self.text_model, "checkpointing_enable")({"use_reentrant": False})
 
     def gradient_checkpointing_disable(self):
-        self.text_model.gradient_checkpointing_disable()
+        _renamed(self.text_model, "checkpointing_disable")()
 
     def save_pretrained(self, folder):
         """Write the sentence-transformers layout: `SentenceTransformer(folder)` gives the same vectors."""
@@ -170,3 +170,8 @@ class EmbeddingGemma(Encoder, nn.Module):
         autocast = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16
         if autocast or self.dtype == torch.float16:
             raise TypeError(FLOAT16_REFUSED)
+
+
+def _renamed(text_model, name):
+    """During its version 5 transformers renamed gradient_checkpointing_... to activation_checkpointing_..."""
+    return getattr(text_model, f"activation_{name}", None) or getattr(text_model, f"gradient_{name}")

@@ -39,11 +39,11 @@ class Encoder:
 
         Parameters: `prompt_name`, a key of `model.prompts` whose prompt is put before every text (default:
         `model.default_prompt_name`; where that is None, no prompt at all, which is seldom what a user wants:
-        see `encode_query` and `encode_document`; which prompt was used is logged at level INFO);
-        `truncate_dim`, one of `model.widths`: the vector is cut there and brought back to unit length;
-        `precision`, "float32"; `batch_size`, texts in a batch (default: as many as fit a budget of tokens for
-        the device); `convert_to_tensor`, a tensor on the model's device instead of a numpy array;
-        `show_progress_bar` (default: from 2,000 texts).
+        see `encode_query` and `encode_document`; the prompt used is logged at level INFO); `truncate_dim`,
+        one of `model.widths`: the vector is cut there and brought back to unit length; `precision`,
+        "float32"; `batch_size`, texts in a batch (default: as many as fit a budget of tokens for the device);
+        `convert_to_tensor`, a tensor on the model's device instead of a numpy array; `show_progress_bar`
+        (default: from 2,000 texts).
 
         Texts are cut at `model.max_seq_length` tokens, with one warning a call; lone surrogates count as
         U+FFFD; an empty string is embedded as its prompt. An empty list gives (0, d). ValueError for an
@@ -54,21 +54,19 @@ class Encoder:
         >>> model.encode(["text", "more"], prompt_name="STS", truncate_dim=32).shape
         (2, 32)
         """
-        prompt_name = self.default_prompt_name if prompt_name is None else prompt_name
-        prompt = self.prompt(prompt_name)
-        logger.info(
-            "encoding with %s", "no prompt" if prompt_name is None else f"prompt {prompt_name!r}: {prompt!r}"
+        return self._encode(
+            texts,
+            self.default_prompt_name if prompt_name is None else prompt_name,
+            truncate_dim=truncate_dim,
+            precision=precision,
+            batch_size=batch_size,
+            convert_to_tensor=convert_to_tensor,
+            show_progress_bar=show_progress_bar,
         )
-        single = isinstance(texts, str)
-        texts = [prompt + text for text in check_texts([texts] if single else texts)]
-        vectors = self._encode(
-            texts, truncate_dim, precision, batch_size, convert_to_tensor, show_progress_bar
-        )
-        return vectors[0] if single else vectors
 
-    def encode_query(self, texts, **options):
+    def encode_query(self, texts, prompt_name="query", **options):
         """Embed queries, each behind the prompt "task: search result | query: "; options as in `encode`."""
-        return self.encode(texts, **{"prompt_name": "query", **options})
+        return self._encode(texts, prompt_name, **options)
 
     def encode_document(self, texts, titles=None, **options):
         """Embed documents, each behind "title: {title or none} | text: "; options as in `encode`.
@@ -76,19 +74,8 @@ class Encoder:
         `titles`, one for each text, None where it has none (default: none has one); a real title helps.
         """
         if titles is None:
-            return self.encode(texts, **{"prompt_name": "document", **options})
-        if options.pop("prompt_name", None) is not None:
-            raise ValueError("titles= makes the prompt itself; leave out prompt_name, or titles")
-        single = isinstance(texts, str)
-        texts = check_texts([texts] if single else texts)
-        titles = [titles] if isinstance(titles, str) else list(titles)
-        if len(titles) != len(texts):
-            raise ValueError(
-                f"{len(titles)} titles for {len(texts)} texts: give one for each, None where there is none"
-            )
-        texts = [document_prompt(title) + text for title, text in zip(titles, texts)]
-        vectors = self._encode(texts, **options)
-        return vectors[0] if single else vectors
+            return self._encode(texts, **{"prompt_name": "document", **options})
+        return self._encode(texts, titles=titles, **options)
 
     def similarity(self, a, b):
         """Cosine similarity of all rows of a with all rows of b, in float32: (n, d), (m, d) -> (n, m).
@@ -104,16 +91,6 @@ class Encoder:
         a, b = (torch.atleast_2d(torch.as_tensor(x, device=device).float()) for x in (a, b))
         cosine = F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T  # (n, m)
         return cosine if tensors else cosine.numpy()
-
-    def prompt(self, name):
-        """The prompt called `name`; the empty string for None."""
-        if name is None:
-            return ""
-        if name not in self.prompts:
-            raise ValueError(
-                f"prompt_name={name!r} is not one of this model's prompts ({', '.join(self.prompts)})"
-            )
-        return self.prompts[name]
 
     def tokenize(self, texts, prompt="", max_length=None):
         """Token ids of `prompt` + text with BOS and EOS, cut to `max_length` with EOS kept last.
@@ -138,12 +115,17 @@ class Encoder:
     def _encode(
         self,
         texts,
+        prompt_name=None,
+        *,
+        titles=None,
         truncate_dim=None,
         precision="float32",
         batch_size=None,
         convert_to_tensor=False,
         show_progress_bar=None,
     ):
+        single = isinstance(texts, str)
+        texts = self._with_prompts(check_texts([texts] if single else texts), prompt_name, titles)
         width = self._width(truncate_dim)
         if precision != "float32":
             raise ValueError(f"precision={precision!r} is not one of the precisions known here ('float32')")
@@ -151,25 +133,45 @@ class Encoder:
             raise ValueError(
                 f"batch_size={batch_size} must be at least 1, or None for batches by token count"
             )
-        distinct = {text: None for text in sorted(texts, key=len, reverse=True)}  # each once, longest first
-        distinct = {text: row for row, text in enumerate(distinct)}
+        distinct = list(dict.fromkeys(sorted(texts, key=len, reverse=True)))  # each once, longest first
         bar = len(texts) >= LONG_INPUT if show_progress_bar is None else show_progress_bar
         progress = tqdm(total=len(distinct), desc=f"encode {self.name}", unit="text", disable=not bar)
         vectors = torch.empty(len(distinct), width, device=self.device if convert_to_tensor else "cpu")
-        cut = 0
+        cut = set()
         with progress, evaluating(self):
-            for rows, ids, chunk_cut in self._tokenized_ahead(list(distinct)):
-                cut += chunk_cut
-                self._embed(ids, vectors[rows], batch_size, progress)
+            for start, ids, cut_here in self._tokenized_ahead(distinct):
+                cut.update(start + row for row in cut_here)
+                self._embed(ids, vectors[start : start + len(ids)], batch_size, progress)
+        row_of = {text: row for row, text in enumerate(distinct)}
+        rows = [row_of[text] for text in texts]
         if cut:
-            limit = self.max_seq_length
+            count, limit = sum(row in cut for row in rows), self.max_seq_length
             warnings.warn(
-                f"{cut} of {len(distinct)} texts are longer than {limit} tokens: cut there", stacklevel=3
+                f"{count} of {len(rows)} texts are longer than {limit} tokens: cut there", stacklevel=3
             )
-        vectors = vectors[
-            torch.tensor([distinct[text] for text in texts], dtype=torch.long, device=vectors.device)
-        ]
+        vectors = vectors[torch.tensor(rows, dtype=torch.long, device=vectors.device)]
+        vectors = vectors[0] if single else vectors
         return vectors if convert_to_tensor else vectors.numpy()
+
+    def _with_prompts(self, texts, prompt_name, titles):
+        if titles is not None:
+            if prompt_name is not None:
+                raise ValueError("titles= makes the prompt itself; leave out prompt_name, or titles")
+            titles = [titles] if isinstance(titles, str) else list(titles)
+            if len(titles) != len(texts):
+                raise ValueError(
+                    f"{len(titles)} titles for {len(texts)} texts: give one for each, None for none"
+                )
+            return [document_prompt(title) + text for title, text in zip(titles, texts)]
+        if prompt_name is None:
+            logger.info("encoding without a prompt")
+            return texts
+        if prompt_name not in self.prompts:
+            known = ", ".join(self.prompts)
+            raise ValueError(f"prompt_name={prompt_name!r} is not one of this model's prompts ({known})")
+        prompt = self.prompts[prompt_name]
+        logger.info("encoding with prompt %r: %r", prompt_name, prompt)
+        return [prompt + text for text in texts]
 
     def _width(self, truncate_dim):
         if truncate_dim is None:
@@ -180,15 +182,16 @@ class Encoder:
         return truncate_dim
 
     def _tokenized_ahead(self, texts):
-        """Yield (rows, token ids, texts cut) chunk by chunk, the next one being tokenised meanwhile."""
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(texts), CHUNK)]
+        """Yield (start, token ids, rows cut) chunk by chunk, the next chunk being tokenised meanwhile."""
+        starts = range(0, len(texts), CHUNK)
         with ThreadPoolExecutor(max_workers=1) as background:
-            ahead = [background.submit(self._tokenize, texts[rows]) for rows in chunks[:1]]
-            for rows, following in zip(chunks, [*chunks[1:], None]):
+            ahead = [background.submit(self._tokenize, texts[start : start + CHUNK]) for start in starts[:1]]
+            for start in starts:
                 ids, cut = ahead.pop().result()
-                if following is not None:
-                    ahead.append(background.submit(self._tokenize, texts[following]))
-                yield rows, ids, cut
+                following = start + CHUNK
+                if following < len(texts):
+                    ahead.append(background.submit(self._tokenize, texts[following : following + CHUNK]))
+                yield start, ids, cut
 
     def _embed(self, ids, out, batch_size, progress):
         """Fill `out` (n, width) with the unit vectors of n lists of token ids."""
@@ -198,15 +201,13 @@ class Encoder:
         else:
             order = np.argsort(-np.array(lengths), kind="stable").tolist()
             batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        pad_id = self.tokenizer.pad_token_id or 0
         for batch in batches:
             with torch.inference_mode():
-                vectors = self(*pad_batch([ids[row] for row in batch], self._pad_id(), self.device))  # (B, d)
+                vectors = self(*pad_batch([ids[row] for row in batch], pad_id, self.device))  # (B, d)
                 vectors = F.normalize(vectors[:, : out.shape[1]], dim=-1)
             out[torch.tensor(batch, device=out.device)] = vectors.to(out.device)
             progress.update(len(batch))
-
-    def _pad_id(self):
-        return self.tokenizer.pad_token_id or 0
 
 
 @contextmanager

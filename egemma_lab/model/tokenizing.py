@@ -38,7 +38,7 @@ def clean_text(text):
 
 
 def token_ids(tokenizer, texts, max_length):
-    """Token ids of each text, BOS and EOS included: `(ids, number of texts cut)`.
+    """Token ids of each text, BOS and EOS included: `(ids, indices of the texts that were cut)`.
 
     A text of more than `max_length` tokens is cut there, its EOS kept as the last one.
     """
@@ -47,11 +47,13 @@ def token_ids(tokenizer, texts, max_length):
         backend.no_truncation()
     if backend.padding is not None:
         backend.no_padding()
+    if backend.encode_special_tokens != tokenizer.split_special_tokens:
+        backend.encode_special_tokens = tokenizer.split_special_tokens
     ids = [encoding.ids for encoding in backend.encode_batch_fast([clean_text(text) for text in texts])]
     cut = [index for index, row in enumerate(ids) if len(row) > max_length]
     for index in cut:
         ids[index] = cut_ids(ids[index], max_length, tokenizer.eos_token_id)
-    return ids, len(cut)
+    return ids, cut
 
 
 def cut_ids(ids, max_length, eos_id):

@@ -69,7 +69,9 @@ def test_presets_are_not_changed_by_use():
 
 def test_new_model_depends_on_the_seed_alone(tiny_tokenizer):
     def weights(seed):
-        return torch.cat([parameter.flatten() for parameter in new_model("micro", tiny_tokenizer, seed).parameters()])
+        return torch.cat(
+            [parameter.flatten() for parameter in new_model("micro", tiny_tokenizer, seed).parameters()]
+        )
 
     torch.manual_seed(1)
     state = torch.get_rng_state()
