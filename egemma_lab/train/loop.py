@@ -1,0 +1,201 @@
+"""The training loop. What else happens in a run hangs on callbacks (callbacks.py); how it begins is in
+setup.py."""
+
+import contextlib
+import time
+
+import numpy as np
+import torch
+
+from egemma_lab.train.gradient_cache import encode_and_backward
+from egemma_lab.train.interrupt import InterruptFlag
+from egemma_lab.train.micro_batches import Ahead, encoder, tokenize_batch
+from egemma_lab.train.non_finite import refuse_non_finite
+from egemma_lab.train.optimizer import average_gradients, learning_rate
+from egemma_lab.train.processes import agree, share_of_batch, shared_mean, shared_sum
+from egemma_lab.train.recipe import Recipe
+from egemma_lab.train.setup import Given, set_up
+
+
+def train(
+    model,
+    pairs,
+    *,
+    teacher=None,
+    recipe=None,
+    output,
+    resume=True,
+    callbacks=(),
+    probe=None,
+    vocab_size=None,
+    show_progress_bar=None,
+):
+    """Train an embedding model on pairs of texts, with or without a teacher, into a folder.
+
+    model: an `EmbeddingGemma` (trained in place), a folder or Hub name, or a preset for fresh weights
+        ("nano", "micro"), whose tokenizer is then trained on the pairs.
+    pairs: anything `lab.data.load_pairs` takes, a `Mixture`, or several sources (see `as_mixture`).
+    teacher: a `Teacher` or the name of one, for embedding matching; cut to the model's width where it is
+        wider. None needs `Recipe(weights={"matching": 0})`.
+    recipe: a `Recipe`; None: the default one, 1,000 steps.
+    output: the run's folder, new or of an earlier run; see `egemma_lab.train.folder` for what is in it.
+    resume: True continues the run in `output` from its newest undamaged checkpoint, and returns a finished
+        one at once; recipe, data, teacher and model must be those it was started with. False moves an earlier
+        run aside to `<output>.previous` and begins anew.
+    callbacks: objects with any of the methods of `egemma_lab.train.callbacks.Callback`.
+    probe: texts to encode again and again for `run.snapshots`; None: 128 pairs drawn by the seed.
+    vocab_size: of the tokenizer trained for a preset; None: 8,192 for nano, 2,048 for micro.
+    show_progress_bar: None: on.
+
+    Killed at any moment, on CPU and with a budget in steps, the same call later gives bit for bit the history
+    and weights of a run that was never interrupted. Ctrl-C saves and returns the run, a second one stops at
+    once.
+
+    Returns a `Run`. Raises ValueError for what cannot be trained, and FloatingPointError where a loss term or
+    the gradient is no longer a number: before the step that would have spoilt the weights.
+
+    >>> import tempfile
+    >>> pairs = [(f"what is {n} plus one", f"{n} plus one is {n + 1}") for n in range(16)]
+    >>> recipe = Recipe(steps=2, batch_size=4, weights={"matching": 0})
+    >>> run = train("micro", pairs, recipe=recipe, output=tempfile.mkdtemp(), show_progress_bar=False)
+    >>> run
+    Run('...': finished, 2 steps, loss ...)
+    >>> run.model.encode_query(["what is 3 plus one"]).shape
+    (1, 64)
+    """
+    recipe = Recipe() if recipe is None else recipe
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"recipe is a {type(recipe).__name__}; give a Recipe, or Recipe.from_yaml(path)")
+    given = Given(
+        model, pairs, teacher, recipe, output, resume, tuple(callbacks), probe, vocab_size, show_progress_bar
+    )
+    with contextlib.ExitStack() as stack:
+        state = set_up(given, stack)
+        if state.status != "finished":
+            _supervised(state)
+    state.model.eval()
+    return state.run
+
+
+def _supervised(state):
+    """Run the loop; however it ends, leave a folder and a model that can be used."""
+    recipe, model = state.recipe, state.model
+    state.emit("on_start")
+    state.started = time.monotonic()
+    if recipe.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    try:
+        with InterruptFlag() as interrupt, _own_random_numbers(model.device), _batches(state) as batches:
+            _loop(state, batches, interrupt)
+        state.close("finished" if _budget_used(state, state.elapsed) else "interrupted")
+    except Exception:
+        state.fail()
+        raise
+    finally:
+        model.eval()
+        if recipe.gradient_checkpointing:
+            model.gradient_checkpointing_disable()
+        state.emit("on_end")
+
+
+def _loop(state, batches, interrupt):
+    model, recipe, optimizer, accelerator = state.model, state.recipe, state.optimizer, state.accelerator
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    encode = encoder(model, state.precision)
+    model.train()
+
+    while not _over(state, interrupt):
+        began = time.monotonic()
+        step = state.step + 1
+        _seed_step(recipe.seed, step, accelerator.process_index)
+        tokens = batches.next()
+        loss = _loss_over_batch(state, tokens)
+        rate = learning_rate(recipe, step, _progress_within(state))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+        output = encode_and_backward(
+            encode, tokens.micro_batches, loss, cache=recipe.gradient_cache, backward=accelerator.backward
+        )
+        average_gradients(accelerator, parameters)
+        gradient_norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm))
+        terms = shared_mean(accelerator, output.terms)
+        refuse_non_finite(state, tokens.batch, terms, gradient_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+
+        state.step = step
+        count = shared_sum(accelerator, tokens.tokens)
+        row = {
+            "step": step,
+            "epoch": state.plan.epoch(step),
+            "source": str(tokens.batch.source),
+            **terms,
+            "gradient_norm": gradient_norm,
+            "learning_rate": rate,
+            "tokens": count,
+            "tokens_per_second": count / (time.monotonic() - began),
+            "seconds": state.elapsed,
+        }
+        batches.settle()
+        state.emit("on_step", row)
+
+
+def _batches(state):
+    """The coming batches, tokenised ahead; the plan counts steps from 0."""
+
+    def make(step):
+        batch = share_of_batch(state.accelerator, state.plan.batch(step - 1))
+        return tokenize_batch(state.model, batch, state.recipe)
+
+    return Ahead(make, first=state.step + 1)
+
+
+def _loss_over_batch(state, tokens):
+    """The recipe's loss as a function of the vectors of all of a batch's texts, the teacher's at hand."""
+    batch, device = tokens.batch, state.model.device
+    ids = {
+        name: torch.as_tensor(getattr(batch, name), device=device) for name in ("query_ids", "positive_ids")
+    }
+    targets = {}
+    if state.teacher is not None:
+        for name, texts, role in (
+            ("teacher_query", batch.anchors, "query"),
+            ("teacher_positive", batch.positives, "document"),
+            ("teacher_negative", batch.negatives, "document"),
+        ):
+            if texts is not None:
+                targets[name] = torch.as_tensor(state.teacher.vectors(texts, role), device=device)  # (B, d)
+    return lambda vectors: state.loss(*tokens.split(vectors), **ids, **targets)
+
+
+def _over(state, interrupt):
+    """Whether the budget is used up or someone asked to stop; the same answer in every process."""
+    clock, state.stopping = agree(state.accelerator, state.elapsed, state.stopping or interrupt.pressed)
+    state.clock = clock
+    return state.stopping or _budget_used(state, clock)
+
+
+def _budget_used(state, elapsed):
+    if state.steps is not None:
+        return state.step >= state.steps
+    return elapsed >= 60.0 * state.recipe.minutes
+
+
+def _progress_within(state):
+    """Where in the budget the coming step lies: its middle when steps are counted, its beginning by the
+    clock."""
+    if state.steps is not None:
+        return (state.step + 0.5) / state.steps
+    return state.clock / (60.0 * state.recipe.minutes)
+
+
+def _seed_step(seed, step, process):
+    """Random numbers of a step are a function of (seed, step, process): resuming has no generator to
+    restore."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, process]).generate_state(1, np.uint64)[0]))
+
+
+def _own_random_numbers(device):
+    """The user's own random numbers go on afterwards as if there had been no training."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

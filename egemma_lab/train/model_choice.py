@@ -1,0 +1,116 @@
+"""Which model is trained: one given, one loaded, or fresh weights with a tokenizer of their own."""
+
+import hashlib
+
+import numpy as np
+
+from egemma_lab.train.storage import new_folder
+
+VOCAB_SIZES = {"micro": 2048, "nano": 8192, "300m": 65_536}  # of tokenizers trained here, by preset
+TOKENIZER_TEXTS = 60_000  # merges of a vocabulary this small do not change with more
+
+
+def choose_model(given, files, mixture, accelerator, resumed):
+    """The model to train, on its device and in float32; a new run's is also written to `start/`.
+
+    Only the main process makes a model; the others read what it wrote. A resumed run reads `start/` as well:
+    its weights come from a checkpoint, its tokenizer and shape from there.
+    """
+    from egemma_lab.model import EmbeddingGemma
+
+    model = given.model
+    if not isinstance(model, (str, EmbeddingGemma)) and not hasattr(model, "__fspath__"):
+        raise TypeError(
+            f"model is a {type(model).__name__}; give an EmbeddingGemma, a folder or Hub name, or a preset's "
+            "name"
+        )
+    if given.vocab_size is not None and not _is_preset(model):
+        raise ValueError(
+            f"vocab_size={given.vocab_size} is for presets' fresh weights; model={_name(model)!r} has its "
+            "own tokenizer"
+        )
+    if not isinstance(model, EmbeddingGemma):
+        if resumed or not accelerator.is_main_process:
+            model = None
+        else:
+            model = _fresh(given, mixture) if _is_preset(model) else _load(model)
+    if model is not None:
+        model.to(accelerator.device).float()  # master weights are float32, whatever the model was loaded in
+        _check_fit(given.recipe, model)
+    if not resumed and accelerator.is_main_process:
+        with new_folder(files.start) as folder:
+            model.save_pretrained(folder)
+    accelerator.wait_for_everyone()
+    if model is None:
+        model = _load(files.start).to(accelerator.device)
+    return model
+
+
+def describe_model(given, model):
+    """What must be the same when the run is resumed."""
+    backend = model.tokenizer.backend_tokenizer.to_str()
+    return {
+        "name": _name(given.model),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "tokenizer": hashlib.sha256(backend.encode()).hexdigest(),
+        "config": model.config.to_dict(),
+    }
+
+
+def _name(model):
+    return model if isinstance(model, str) else getattr(model, "name", None) or str(model)
+
+
+def _is_preset(model):
+    from egemma_lab.model import PRESETS
+
+    return isinstance(model, str) and model in PRESETS
+
+
+def _load(name):
+    from egemma_lab.model import load_model
+
+    return load_model(str(name))
+
+
+def _fresh(given, mixture):
+    from egemma_lab.model import new_model, train_tokenizer
+
+    vocab_size = VOCAB_SIZES[given.model] if given.vocab_size is None else given.vocab_size
+    tokenizer = train_tokenizer(
+        some_texts(mixture, given.recipe.seed, TOKENIZER_TEXTS), vocab_size=vocab_size
+    )
+    return new_model(given.model, tokenizer, seed=given.recipe.seed)
+
+
+def some_texts(mixture, seed, most):
+    """At most `most` of the mixture's texts, anchors and positives of rows drawn by the seed, equally many a
+    source."""
+    texts = []
+    share = max(1, most // (2 * len(mixture.sources)))
+    for index, source in enumerate(mixture.sources):
+        size = len(source)
+        rows = np.random.default_rng([seed, index, most]).permutation(size)[:share]
+        columns = source.dataset.select_columns(["anchor", "positive"])[np.sort(rows).tolist()]
+        texts += [*columns["anchor"], *columns["positive"]]
+    return texts
+
+
+def _check_fit(recipe, model):
+    width = model.config.output_width
+    if recipe.dims is not None and recipe.dims[0] > width:
+        raise ValueError(
+            f"dims={list(recipe.dims)} go beyond the model's width {width}; leave dims out to train its own "
+            f"widths {list(model.widths)}"
+        )
+    dims = recipe.dims or model.widths
+    if recipe.dim_weights is not None and len(recipe.dim_weights) != len(dims):
+        raise ValueError(
+            f"dim_weights={list(recipe.dim_weights)} has {len(recipe.dim_weights)} entries and the model's "
+            f"widths are {list(dims)}; give one for each"
+        )
+    longest = model.config.max_seq_length
+    if recipe.max_tokens > longest:
+        raise ValueError(
+            f"max_tokens={recipe.max_tokens} is more than this model reads; it must be at most {longest}"
+        )

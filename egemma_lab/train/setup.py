@@ -1,0 +1,177 @@
+"""How a run begins: the folder, the data, the model, the teacher; or how an earlier one is taken up again."""
+
+import dataclasses
+import json
+
+from egemma_lab.train.callbacks import Checkpoints, History, ProgressBar, check_callback, truncate_history
+from egemma_lab.train.checkpoint import load_checkpoint, newest_checkpoint
+from egemma_lab.train.folder import RunFolder
+from egemma_lab.train.machine import best_precision, machine_and_versions
+from egemma_lab.train.model_choice import choose_model, describe_model
+from egemma_lab.train.optimizer import make_optimizer
+from egemma_lab.train.probe import SnapshotTaker, check_probe, draw_probe
+from egemma_lab.train.recipe import Recipe
+from egemma_lab.train.run import Run
+from egemma_lab.train.state import TrainState
+from egemma_lab.train.storage import write_json
+from egemma_lab.train.teacher_choice import choose_teacher
+
+
+@dataclasses.dataclass
+class Given:
+    """The arguments of `train`."""
+
+    model: object
+    pairs: object
+    teacher: object
+    recipe: Recipe
+    output: object
+    resume: bool
+    callbacks: tuple
+    probe: object
+    vocab_size: int | None
+    show_progress_bar: bool | None
+
+
+def set_up(given, stack):
+    """A `TrainState` ready for its next step; the run's folder stays locked until `stack` closes."""
+    from accelerate import Accelerator
+
+    from egemma_lab.data.batch_plan import BatchPlan
+    from egemma_lab.data.mixture import as_mixture
+    from egemma_lab.losses import RecipeLoss
+
+    recipe = given.recipe
+    for callback in given.callbacks:
+        check_callback(callback)
+    probe = None if given.probe is None else check_probe(given.probe)
+    # precision is the recipe's: "no" keeps the launcher's own setting, float16 perhaps, out of it
+    accelerator = Accelerator(mixed_precision="no")
+    if recipe.batch_size % accelerator.num_processes:
+        raise ValueError(
+            f"batch_size={recipe.batch_size} cannot be shared by {accelerator.num_processes} processes; "
+            "make it a multiple of their number"
+        )
+    files = RunFolder(given.output)
+    if accelerator.is_main_process:
+        _claim(files, given.resume, stack)
+    accelerator.wait_for_everyone()
+    resumed = files.holds_a_run
+    if resumed:
+        _refuse_other_recipe(files, recipe)
+
+    with accelerator.main_process_first():  # the first process fills the caches, the others find them
+        mixture = as_mixture(given.pairs)
+    plan = BatchPlan(mixture, recipe.batch_size, recipe.seed)
+    model = choose_model(given, files, mixture, accelerator, resumed)
+    teacher = choose_teacher(given.teacher, recipe, model, mixture, files, accelerator)
+    about = {
+        "seed": recipe.seed,
+        "model": describe_model(given, model),
+        "data": {
+            "fingerprint": mixture.fingerprint,
+            "sources": {source.name: len(source) for source in mixture.sources},
+        },
+        "teacher": None
+        if teacher is None
+        else {"name": teacher.teacher.name, "fingerprint": teacher.teacher.fingerprint},
+    }
+    if resumed:
+        _refuse_other_inputs(files, about, given)
+    elif accelerator.is_main_process:
+        recipe.to_yaml(files.recipe)
+        files.write_status("running", 0)
+        precision = best_precision(recipe.precision, model.device)
+        write_json(files.info, {**about, "precision": precision, **machine_and_versions(accelerator)})
+    accelerator.wait_for_everyone()
+
+    state = TrainState(
+        run=Run(files.path, model=model),
+        recipe=recipe,
+        model=model,
+        optimizer=make_optimizer(model, recipe),
+        plan=plan,
+        mixture=mixture,
+        teacher=teacher,
+        loss=RecipeLoss(
+            recipe.weights,
+            temperature=recipe.temperature,
+            hardness=recipe.hardness,
+            dims=recipe.dims or model.widths,
+            dim_weights=recipe.dim_weights,
+            distance=recipe.distance,
+        ),
+        accelerator=accelerator,
+        precision=files.read_info()["precision"],
+    )
+    if resumed:
+        _take_up(state, files)
+    if accelerator.is_main_process:
+        state.callbacks = [
+            *given.callbacks,  # first: they may add columns to the row that History writes
+            History(),
+            SnapshotTaker(draw_probe(mixture, recipe.seed) if probe is None else probe),
+            Checkpoints(),
+            *([] if given.show_progress_bar is False else [ProgressBar()]),
+        ]
+    return state
+
+
+def _claim(files, resume, stack):
+    """Lock the folder for this run, with an earlier run in it or out of the way."""
+    files.refuse_foreign_files()
+    if files.holds_a_run and not resume:
+        with files.lock():  # nobody is writing to it
+            pass
+        files.move_aside()
+    stack.enter_context(files.lock())
+    files.clean()
+
+
+def _refuse_other_recipe(files, recipe):
+    differences = Recipe.from_yaml(files.recipe).differences(recipe)
+    if differences:
+        shown = ", ".join(f"{name} was {old!r} and is {new!r}" for name, (old, new) in differences.items())
+        raise ValueError(
+            f"the run in {files.path} has another recipe: {shown}. Give that one to continue it, another "
+            "output for a new run, or resume=False to begin anew here"
+        )
+
+
+def _refuse_other_inputs(files, about, given):
+    info = files.read_info()
+    old, new = dict(info["model"]), dict(about["model"])
+    if not isinstance(given.model, str):  # a model object may be called anything
+        old["name"] = new["name"]
+    wrong = [f"model ({name})" for name in old if old[name] != json.loads(json.dumps(new[name]))]
+    if info["data"]["fingerprint"] != about["data"]["fingerprint"]:
+        wrong.append(f"data (pairs were {info['data']['sources']}, now {about['data']['sources']})")
+    if info["teacher"] != about["teacher"]:
+        names = [where["teacher"] and where["teacher"]["name"] for where in (info, about)]
+        wrong.append(f"teacher (was {names[0]}, now {names[1]})")
+    if wrong:
+        raise ValueError(
+            f"the run in {files.path} was started with other inputs, different in: {'; '.join(wrong)}. Give "
+            "the same ones to continue it, another output for a new run, or resume=False to begin anew here"
+        )
+
+
+def _take_up(state, files):
+    """Go back to the newest undamaged checkpoint, or to the start where there is none yet."""
+    status, step = files.read_status()
+    newest = newest_checkpoint(files.checkpoints)
+    if newest is None:
+        from egemma_lab.model import load_model
+
+        # the model in memory may have been trained already, by the call that failed before its first
+        # checkpoint
+        state.model.load_state_dict(load_model(str(files.start)).state_dict())
+    else:
+        path, saved = newest
+        load_checkpoint(path, state.model, state.optimizer)
+        state.step, state.elapsed_before = saved["step"], saved["elapsed"]
+    if status == "finished" and state.step == step:
+        state.status = status
+    elif state.accelerator.is_main_process:
+        files.write_status("running", state.step)
+        state.history_rows = truncate_history(files.history, state.step)
