@@ -1,0 +1,161 @@
+"""Writing a model in sentence-transformers layout: whole, or not at all."""
+
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from egemma_lab.model.layout import EXTRAS, IDENTITY
+from egemma_lab.model.weights import parse_dtype
+
+# The module names that the released model uses, and that every reader of the layout knows.
+_MODULES = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"), ("3_Dense", "Dense")]
+_MODULES += [("4_Normalize", "Normalize")]
+_POOLING = (
+    "cls_token",
+    "mean_tokens",
+    "max_tokens",
+    "mean_sqrt_len_tokens",
+    "weightedmean_tokens",
+    "lasttoken",
+)
+
+# What may lie in a folder that is to be replaced: this layout, as anybody writes it.
+_OURS = {
+    *(
+        "config.json",
+        "modules.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+        EXTRAS,
+    ),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("tokenizer.model", "chat_template.jinja", "generation_config.json", "model.safetensors.index.json"),
+    *(path for path, _ in _MODULES[1:]),
+}
+_KEPT = ("README.md", "LICENSE", "NOTICE")  # written by people: carried over
+
+
+def save_model(model, folder, dtype=None):
+    """Write the model so that `SentenceTransformer(folder)` and `load_model(folder)` give its vectors.
+
+    Returns the folder as a Path. `dtype`, "float32" or "bfloat16" (default: the model's own).
+
+    All is written beside the folder first and then moved into its place: a kill at any moment leaves the old
+    model whole, or the new one. An older model is replaced, its README.md carried over. FileExistsError where
+    the folder holds anything that is not part of a model: nothing else is ever deleted. ValueError for a
+    model without tokenizer, which nobody could use.
+    """
+    folder = Path(folder).expanduser().absolute()
+    dtype = model.dtype if dtype is None else parse_dtype(dtype)
+    if model.tokenizer is None:
+        raise ValueError("this model has no tokenizer: set model.tokenizer before saving it")
+    _refuse_foreign(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
+        new = Path(beside) / "new"
+        new.mkdir()
+        _write(model, new, dtype)
+        for name in _KEPT:
+            if (folder / name).is_file():
+                shutil.copy2(folder / name, new / name)
+        _replace(folder, new, Path(beside) / "old")
+    return folder
+
+
+def _replace(folder, new, old):
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(new, folder)
+    except BaseException:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+
+
+def _refuse_foreign(folder):
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file: choose another name for the model's folder")
+    found = [path.name for path in folder.iterdir()]
+    weights = [name for name in found if name.startswith("model") and name.endswith(".safetensors")]
+    foreign = sorted(set(found) - _OURS - set(_KEPT) - set(weights))
+    if foreign or (found and "modules.json" not in found):
+        raise FileExistsError(
+            f"{folder} holds more than a model ({', '.join(foreign or sorted(found))}): choose a new folder, "
+            "saving would delete these"
+        )
+
+
+def _write(model, folder, dtype):
+    modules = [
+        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for index, (path, kind) in enumerate(_MODULES)
+    ]
+    for path, _ in _MODULES[1:]:
+        (folder / path).mkdir()
+    text = model.config.text
+    _write_json(folder / "modules.json", modules)
+    _write_json(
+        folder / "config.json",
+        {**text.to_dict(), "architectures": ["Gemma3TextModel"], "dtype": str(dtype).removeprefix("torch.")},
+    )
+    _write_json(
+        folder / "sentence_bert_config.json",
+        {"max_seq_length": model.max_seq_length, "do_lower_case": False},
+    )
+    _write_json(
+        folder / "config_sentence_transformers.json",
+        {
+            "model_type": "SentenceTransformer",
+            "__version__": {
+                "sentence_transformers": version("sentence-transformers"),
+                "transformers": version("transformers"),
+                "pytorch": version("torch"),
+            },
+            "prompts": model.prompts,
+            "default_prompt_name": model.default_prompt_name,
+            "similarity_fn_name": "cosine",
+        },
+    )
+    _write_json(folder / EXTRAS, {"widths": list(model.widths)})
+    pooling = {f"pooling_mode_{mode}": mode == "mean_tokens" for mode in _POOLING}
+    _write_json(
+        folder / "1_Pooling" / "config.json",
+        {"word_embedding_dimension": text.hidden_size, **pooling, "include_prompt": True},
+    )
+    for path, dense in (("2_Dense", model.dense_up), ("3_Dense", model.dense_down)):
+        shape = {"in_features": dense.in_features, "out_features": dense.out_features}
+        _write_json(folder / path / "config.json", {**shape, "bias": False, "activation_function": IDENTITY})
+        _write_weights(folder / path, {"linear.weight": dense.weight.detach()}, dtype)
+    _write_weights(folder, model.text_model.state_dict(), dtype)
+    _write_tokenizer(model, folder)
+
+
+def _write_json(path, value):
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_weights(folder, tensors, dtype):
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+    path = folder / "model.safetensors"
+    save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod((folder / "config.json").stat().st_mode)  # safetensors leaves it readable for its owner only
+
+
+def _write_tokenizer(model, folder):
+    backend = model.tokenizer.backend_tokenizer
+    backend.no_truncation()  # left behind by some earlier call, they would be saved as part of the tokenizer
+    backend.no_padding()
+    model.tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for note in ("is_local", "local_files_only", "name_or_path"):  # where it once came from
+        config.pop(note, None)
+    _write_json(path, {**config, "model_max_length": model.max_seq_length})
