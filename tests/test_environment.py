@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_every_direct_dependency_is_pinned_within_its_range(pyproject, constrain
 def test_a_wrong_pin_is_found(pins, words):
     found = pinning_problems({"numpy": Requirement("numpy>=2.0")}, read_pins(pins))
     assert any(words in line for line in found)
+
+
+def test_every_pin_installs_on_the_first_release_of_each_python(constraints):
+    """Debian 12 ships 3.11.2; a pin that wants 3.11.5 would leave its users without an installation."""
+    pins = read_pins(constraints)
+    installed = {
+        f"{canonicalize_name(d.name)}=={d.version.partition('+')[0]}": d for d in metadata.distributions()
+    }
+    here = [installed.get(f"{name}=={exact_version(line)}") for name, line in pins.items()]
+    here = [each for each in here if each is not None]
+    assert len(here) > 0.9 * len(pins)  # a few belong to other systems, or to Colab's older widgets
+    wanted = {each.name: SpecifierSet(each.metadata["Requires-Python"] or "") for each in here}
+    assert {n: str(w) for n, w in wanted.items() if any(f"{p}.0" not in w for p in PYTHONS)} == {}
 
 
 def test_constraints_name_each_package_once(constraints):
