@@ -19,11 +19,13 @@ _PUBLIC = {
     "loss_curves": "curves",
     "move": "controls",
     "predict": "exercises",
+    "say": "prose",
     "score_bars": "scores",
     "show": "showing",
     "similarity_histogram": "distributions",
     "space_map": "maps",
     "spectrum": "distributions",
+    "start": "clock",
     "topics": "bundled",
 }
 

@@ -7,8 +7,8 @@ from importlib import resources
 def topics():
     """A table of short everyday texts, each with its topic: columns `topic` and `text`.
 
-    Twenty topics of twelve texts, written for this laboratory. The texts rarely name their topic, so that a
-    model has to understand something to put those of one topic together.
+    Twenty topics of twelve texts, written for this laboratory. Texts of one topic share few words, so that
+    what brings them together on a map is mostly their meaning.
 
     >>> table = topics()
     >>> table["topic"].nunique(), list(table.columns)

@@ -35,7 +35,7 @@ class LivePlot:
         self._due = 0.0
 
     def on_start(self, state):
-        self.rows = []
+        self.rows = list(getattr(state, "history_rows", []))  # a resumed run's curve begins where it began
         self._handle = None
         self._due = 0.0
 

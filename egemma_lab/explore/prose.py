@@ -52,3 +52,22 @@ def _html(kind, text):
         f'<div style="border-left: 4px solid {colour}; padding: 0.1em 0.8em; margin: 0.5em 0; '
         f'display: flex; gap: 0.6em"><p aria-hidden="true"><b>{sign}</b></p><div>{inline(text)}</div></div>'
     )
+
+
+def say(text):
+    """Show a sentence that was computed: as Markdown in a notebook, as plain text elsewhere.
+
+    What a notebook's prose says about its own results goes through here, so that no number in the text can
+    differ from the one that was measured.
+
+    >>> say(f"One plus one is {1 + 1}.")
+    One plus one is 2.
+    """
+    from IPython import get_ipython
+
+    if get_ipython() is None:
+        print(text)
+        return
+    from IPython.display import Markdown, display
+
+    display(Markdown(text))

@@ -1,5 +1,6 @@
 import base64
 import io
+import types
 
 import pytest
 from PIL import Image
@@ -116,3 +117,12 @@ def test_long_runs_are_thinned_but_end_where_they_end():
     assert len(thinned) <= live.MOST + 1
     assert (thinned[0]["step"], thinned[-1]["step"]) == (1, 5001)
     assert live.thin(many[:3]) == many[:3]
+
+
+def test_a_resumed_run_shows_its_earlier_steps():
+    state = types.SimpleNamespace(history_rows=[row(1), row(2)])
+    plot = LivePlot()
+    plot.on_start(state)
+    plot.on_step(state, row(3))
+    assert [shown["step"] for shown in plot.rows] == [1, 2, 3]
+    assert len(state.history_rows) == 2  # the run's own list is left alone
