@@ -1,1 +1,16 @@
-""
+"""The losses of the EmbeddingGemma recipe, on plain tensors; one loss a file, `RecipeLoss` composes them."""
+
+from .contrastive import contrastive_loss
+from .matching import embedding_matching_loss
+from .matryoshka import matryoshka_loss
+from .recipe import RecipeLoss, RecipeOutput
+from .spread_out import spread_out_loss
+
+__all__ = [
+    "RecipeLoss",
+    "RecipeOutput",
+    "contrastive_loss",
+    "embedding_matching_loss",
+    "matryoshka_loss",
+    "spread_out_loss",
+]

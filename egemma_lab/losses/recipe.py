@@ -1,0 +1,148 @@
+"""The paper's three losses together: weighted, at every prefix width, every term reported."""
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import NamedTuple
+
+import torch
+
+from ._contrastive_prefixes import contrastive_at_widths
+from ._spread_out_prefixes import spread_out_at_widths
+from ._vectors import check_dim_weights, check_dims, in_full_precision, rows
+from .contrastive import check_scales, duplicates
+from .matching import check_distance, embedding_matching_loss
+
+TERMS = ("contrastive", "spread_out", "matching")
+
+
+class RecipeOutput(NamedTuple):
+    """`total`: the scalar to call backward on; `terms`: name -> value without gradient, for the log."""
+
+    total: torch.Tensor
+    terms: dict
+
+
+@dataclass
+class RecipeLoss:
+    """L = c_C L_C + c_S L_S + c_D L_D, with L_C and L_S summed over the prefix widths (Matryoshka).
+
+    Args:
+        weights: {"contrastive": c_C, "spread_out": c_S, "matching": c_D}, each >= 0; a term left out keeps 1.
+            The paper prints no coefficients; 1 each is its formula as it stands. A term of weight 0 is still
+            computed and reported, without gradient.
+        temperature, hardness: as in `contrastive_loss`.
+        dims: prefix widths in decreasing order (`model.widths`); dim_weights: one a width, default 1 each.
+        distance: as in `embedding_matching_loss`. L_D stays at full width, as in the paper.
+
+    Call it with (B, d) tensors; it returns a `RecipeOutput`. Its `terms`, in order: "loss" (the weighted
+    total), "contrastive" (the sum over widths, before c_C), "contrastive/768", …, "spread_out",
+    "spread_out/768", …, "matching", "matching/query", "matching/positive" and, with hard negatives,
+    "matching/negative". Without teacher vectors there is no matching term, whatever its weight.
+
+    Raises ValueError for unknown or negative weights, dims that do not decrease or do not fit the embeddings,
+    and teacher vectors that are missing for one of the sides.
+
+    Source: EmbeddingGemma, arXiv 2509.20354. All widths are computed in one pass, see `_prefixes.py`.
+
+    >>> q = torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]])
+    >>> total, terms = RecipeLoss(dims=(4, 2), temperature=1.0)(q, q, teacher_query=q, teacher_positive=q)
+    >>> {name: round(value.item(), 4) for name, value in terms.items()}
+    {'loss': 0.6265, 'contrastive': 0.6265, 'contrastive/4': 0.3133, 'contrastive/2': 0.3133,
+     'spread_out': 0.0, 'spread_out/4': 0.0, 'spread_out/2': 0.0,
+     'matching': 0.0, 'matching/query': 0.0, 'matching/positive': 0.0}
+    """
+
+    weights: dict | None = None
+    _: KW_ONLY
+    temperature: float = 0.05
+    hardness: float = 5.0
+    dims: tuple = (768, 512, 256, 128)
+    dim_weights: tuple | None = None
+    distance: str = "l2"
+
+    def __post_init__(self):
+        self.weights = dict.fromkeys(TERMS, 1.0) | dict(self.weights or {})
+        if unknown := [name for name in self.weights if name not in TERMS]:
+            raise ValueError(f"weights names {unknown}; the terms are {', '.join(TERMS)}")
+        for name, weight in self.weights.items():
+            if not (weight >= 0 and math.isfinite(weight)):
+                raise ValueError(
+                    f"weights[{name!r}]={weight} must be a finite number >= 0; 0 switches the term off"
+                )
+        check_scales(self.temperature, self.hardness)
+        check_distance(self.distance)
+        self.dims = check_dims(self.dims)
+        self.dim_weights = check_dim_weights(self.dim_weights, self.dims)
+
+    @in_full_precision
+    def __call__(
+        self,
+        query,
+        positive,
+        negative=None,
+        *,
+        query_ids=None,
+        positive_ids=None,
+        teacher_query=None,
+        teacher_positive=None,
+        teacher_negative=None,
+    ):
+        sides = {"query": query, "positive": positive, "negative": negative}
+        sides = dict(zip(sides, rows(**sides)))
+        check_dims(self.dims, query.shape[1])
+        teachers = {"query": teacher_query, "positive": teacher_positive, "negative": teacher_negative}
+        teachers = {side: x for side, x in teachers.items() if x is not None}
+        check_sides(sides, teachers)
+        computing = {
+            "contrastive": lambda: self._contrastive(*sides.values(), query_ids, positive_ids),
+            "spread_out": lambda: self._spread_out(sides["query"], sides["positive"]),
+            "matching": lambda: self._matching(sides, teachers),
+        }
+        total, terms = None, {"loss": None}
+        for name, compute in computing.items():
+            if name == "matching" and not teachers:
+                continue
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights[name] > 0):
+                value, parts = compute()
+            terms |= {name: value.detach()} | {f"{name}/{part}": x.detach() for part, x in parts.items()}
+            if self.weights[name] > 0:
+                total = self.weights[name] * value + (0 if total is None else total)
+        if total is None:
+            raise ValueError(
+                f"nothing to minimise with weights={self.weights} and teacher vectors for {list(teachers)}; "
+                "give one term a weight above 0, and teacher vectors if that term is 'matching'"
+            )
+        terms["loss"] = total.detach()
+        return RecipeOutput(total, terms)
+
+    def _contrastive(self, query, positive, negative, query_ids, positive_ids):
+        total, losses = contrastive_at_widths(
+            query,
+            positive,
+            negative,
+            dims=self.dims,
+            weights=self.dim_weights,
+            temperature=self.temperature,
+            hardness=self.hardness,
+            masked=duplicates(len(query), query_ids, positive_ids, query.device),
+        )
+        return total, dict(zip(self.dims, losses))
+
+    def _spread_out(self, *sides):
+        computed = [spread_out_at_widths(x, dims=self.dims, weights=self.dim_weights) for x in sides]
+        total, moments = (sum(values) for values in zip(*computed))
+        return total, dict(zip(self.dims, moments))
+
+    def _matching(self, sides, teachers):
+        parts = {side: embedding_matching_loss(sides[side], x, self.distance) for side, x in teachers.items()}
+        return sum(parts.values()), parts
+
+
+def check_sides(sides, teachers):
+    """Teacher vectors come for all sides of the batch or for none."""
+    present = [side for side, x in sides.items() if x is not None]
+    if teachers and list(teachers) != present:
+        raise ValueError(
+            f"teacher vectors were given for {', '.join(teachers)}, but the batch has {', '.join(present)}; "
+            f"pass {', '.join('teacher_' + side for side in present)}, or none of them"
+        )
