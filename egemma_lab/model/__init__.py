@@ -17,6 +17,7 @@ _PUBLIC = {
     "load_teacher": "teacher",
     "Teacher": "teacher",
     "pca_rotation": "teacher",
+    "warm_start": "token_table",
     "doctor": "diagnosis",
     "PROMPTS": "prompts",
     "document_prompt": "prompts",
