@@ -11,6 +11,9 @@ MODULES = ("Transformer", "Pooling", "Dense", "Dense", "Normalize")
 IDENTITY = "torch.nn.modules.linear.Identity"
 EXTRAS = "egemma_lab.json"  # what the layout has no place for: the Matryoshka widths
 
+# In config.json: notes about the file or its use, not about the model it describes.
+NOTES = ("architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path", "use_cache")
+
 
 @dataclass
 class Layout:
@@ -106,9 +109,7 @@ def read_text_config(folder):
     for key in ("hidden_size", "num_hidden_layers", "vocab_size"):
         if not isinstance(config.get(key), int):
             raise ValueError(f"{path} has {key}={config.get(key)!r}, expected a whole number")
-    # Notes about the file it was, not about the model it describes.
-    notes = ("architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path", "use_cache")
-    return {key: value for key, value in config.items() if key not in notes}
+    return {key: value for key, value in config.items() if key not in NOTES}
 
 
 def _class_name(entry):

@@ -7,6 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 INDEX = "model.safetensors.index.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _FLOATS = ("F64", "F32", "BF16", "F16")
 
 
@@ -66,13 +67,21 @@ def _weight_files(folder):
         if missing:
             raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}, which {index.name} lists")
         return [folder / name for name in names]
-    pickles = [path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern)]
-    if pickles:
-        raise ValueError(
-            f"{folder} has its weights only in {', '.join(sorted(pickles))}: loading a pickle can run code, "
-            "so only safetensors are read. Save the model with a current sentence-transformers"
-        )
+    refuse_pickles(folder)
     raise FileNotFoundError(f"{folder / 'model.safetensors'} is missing: the folder is incomplete")
+
+
+def refuse_pickles(folder):
+    """ValueError where a folder, or a module's folder in it, has its weights in nothing but pickles."""
+    modules = folder / "modules.json"
+    entries = json.loads(modules.read_text(encoding="utf-8")) if modules.is_file() else []
+    for inside in [folder, *(folder / entry["path"] for entry in entries)]:
+        pickles = sorted(path.name for pattern in _PICKLES for path in inside.glob(pattern))
+        if pickles and not any(inside.glob("*.safetensors")):
+            raise ValueError(
+                f"{inside} has its weights only in {', '.join(pickles)}: loading a pickle may run code, so "
+                "only safetensors are read. Save the model with a current sentence-transformers"
+            )
 
 
 def _open(stack, path):
