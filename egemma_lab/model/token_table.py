@@ -14,15 +14,15 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 def warm_start(model, teacher):
     """Set fresh weights so that the student's vectors begin as means of the teacher's vectors of its pieces.
 
-    Parameters: `model`, an EmbeddingGemma with fresh weights (changed in place); `teacher`, a `Teacher` at least as
-    wide as the model's hidden states and output. Returns the model. ValueError for a narrower teacher.
+    Parameters: `model`, an EmbeddingGemma with fresh weights (changed in place); `teacher`, a `Teacher` at
+    least as wide as the model's hidden states and output. Returns the model. ValueError for a narrower one.
 
     1. The teacher encodes every piece of the tokenizer as a text of its own (V short texts: seconds).
-    2. The second moment's leading directions turn these vectors into rows as wide as the hidden states; each row
-       gets unit root mean square, so that the embedding scale and the final norm leave it as it is.
-    3. The two Dense layers together undo that turn, up to the columns that the student keeps of the teacher's.
-    4. The norms after attention and feed-forward start at a tenth, so that the layers begin near the identity and
-       learn what the mean of pieces lacks: order and context.
+    2. The second moment's leading directions turn these vectors into rows as wide as the hidden states; each
+       row gets unit root mean square, so that the embedding scale and the final norm leave it as it is.
+    3. The two Dense layers together undo that turn, up to the columns that the student keeps of the teacher.
+    4. The norms after attention and feed-forward start at a tenth, so that the layers begin near the
+       identity and learn what the mean of pieces lacks: order and context.
 
     Pieces without a text of their own (special tokens, single bytes) keep their random rows, scaled alike.
 
@@ -37,8 +37,8 @@ def warm_start(model, teacher):
     hidden, width = model.config.text.hidden_size, model.config.output_width
     if teacher.width < max(hidden, width):
         raise ValueError(
-            f"teacher {teacher.name!r} is {teacher.width} wide; a warm start needs one at least as wide as the "
-            f"model's hidden states ({hidden}) and its output ({width})"
+            f"teacher {teacher.name!r} is {teacher.width} wide; a warm start needs one at least as wide as "
+            f"the model's hidden states ({hidden}) and its output ({width})"
         )
     ids, texts = _pieces(model.tokenizer)
     vectors = teacher.encode(texts, role="document")  # (n, D)

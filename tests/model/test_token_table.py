@@ -21,7 +21,7 @@ class OneHotTeacher:
 
 
 def test_one_piece_gets_its_teacher_vector_when_the_layers_do_nothing(make_micro):
-    """With layers that add nothing, and a teacher in as few dimensions as the hidden states, the start is exact."""
+    """With layers that add nothing, and a teacher as wide as the hidden states, the start is exact."""
     model = make_micro(seed=3)
     hidden = model.config.text.hidden_size
 
