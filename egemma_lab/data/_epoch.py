@@ -27,17 +27,16 @@ def plan_epoch(lengths, anchor_ids, positive_ids, batch_size, rng):
     the end are left out of this epoch, and the shuffle leaves others out of the next.
     """
     order = _shuffled_by_length(lengths, batch_size, rng)
-    if not texts_repeat(anchor_ids, positive_ids):  # nothing has to wait
+    if rows_per_text(anchor_ids, positive_ids).max() == 1:  # nothing has to wait
         batches = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)  # (batches, B)
     else:
         batches = _cut(order, anchor_ids, positive_ids, batch_size)  # (batches, B)
     return batches[rng.permutation(len(batches))]  # else lengths would rise and fall in waves
 
 
-def texts_repeat(anchor_ids, positive_ids):
-    """Whether a text stands in more than one row."""
-    once_a_row = np.concatenate([anchor_ids, positive_ids[positive_ids != anchor_ids]])
-    return np.bincount(once_a_row).max() > 1
+def rows_per_text(anchor_ids, positive_ids):
+    """In how many rows each text stands, `(largest id + 1,)`; a row with the same text twice counts once."""
+    return np.bincount(np.concatenate([anchor_ids, positive_ids[positive_ids != anchor_ids]]))
 
 
 def _shuffled_by_length(lengths, batch_size, rng):

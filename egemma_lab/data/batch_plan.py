@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egemma_lab.data._epoch import plan_epoch
+from egemma_lab.data._epoch import plan_epoch, rows_per_text
 from egemma_lab.data.mixture import Mixture, Source, as_mixture
 
 _BLOCK = 65_536  # steps whose sources are drawn together
@@ -120,14 +120,14 @@ class _Passes:
         self.source, self.batch_size = source, batch_size
         self._key = (seed, index)
         self.lengths, self.anchor_ids, self.positive_ids = _lengths_and_ids(source)
-        # Where texts repeat, the number of full batches differs a little from shuffle to shuffle. What the
-        # worst of three reaches, later epochs reach within a few tries; the best of the three stands in
-        # should one never do.
+        # Where texts repeat, the number of full batches differs a little from shuffle to shuffle. The middle
+        # of three is what later epochs reach within a few tries; should one not, the best of three stands in.
         first = self._plan(0, 0)
         most = len(source) // batch_size
         plans = [first] if len(first) == most else [first, self._plan(0, 1), self._plan(0, 2)]
-        self.batches = max(min(map(len, plans)), min(1, max(map(len, plans))))
-        self._stand_in = max(plans, key=len)
+        plans.sort(key=len)
+        self.batches = max(len(plans[len(plans) // 2]), min(1, len(plans[-1])))
+        self._stand_in = plans[-1]
         self._epoch = (0, first[: self.batches]) if len(first) >= self.batches else (None, None)
         self._check_size()
 
@@ -156,7 +156,11 @@ class _Passes:
         return Batch(self.source, rows, texts["anchor"], texts["positive"], negatives, *ids, epoch)
 
     def _check_size(self):
-        name, n, most = repr(self.source.name), len(self.source), self._most_frequent()
+        name, n, most = (
+            repr(self.source.name),
+            len(self.source),
+            rows_per_text(self.anchor_ids, self.positive_ids).max(),
+        )
         if self.batches == 0:
             fits = _distinct_rows(self.anchor_ids, self.positive_ids)
             why = "" if fits == n else f" (of {n:,} rows, since one text stands in up to {most:,} of them)"
@@ -172,9 +176,6 @@ class _Passes:
                 f"{self.batch_size} uses more",
                 stacklevel=5,
             )
-
-    def _most_frequent(self):
-        return int(max(np.bincount(self.anchor_ids).max(), np.bincount(self.positive_ids).max()))
 
 
 def _distinct_rows(anchor_ids, positive_ids):
