@@ -18,10 +18,10 @@ ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo '  options: PYTHON=python3.12  VENV=.venv  LAB_ARGS="--no-browser --port=8899"'
+	@echo '  options: PYTHON=python3.12  NOTEBOOK=notebooks/NN_name.ipynb  LAB_ARGS="--no-browser --port=8899"'
 
 lab: $(VENV)/.lab ## install what the notebooks need (first call only) and open JupyterLab
-	$(BIN)/jupyter lab --ip=127.0.0.1 $(ROOT_ARGS) $(NOTEBOOK) $(LAB_ARGS)
+	$(BIN)/jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ROOT_ARGS) $(LAB_ARGS)
 
 setup: $(VENV)/.all ## install everything: notebooks, evaluation, export, tests
 

@@ -21,6 +21,11 @@ from packaging.utils import canonicalize_name
 from notebook_header import ROOT
 
 PLATFORM_ONLY = ("nvidia-", "cuda-", "triton")  # beginnings of names
+# What a fresh resolution would get wrong, and why; a line goes when its reason does.
+HELD = [
+    "torch==2.13.0",  # the build that everything here was measured with
+    "soupsieve<3",  # later ones want Python 3.11.5, and Debian 12 ships 3.11.2
+]
 NOT_RUN = {"setuptools", "pip", "wheel", "egemma-lab"}
 
 ENVIRONMENT = """\
@@ -72,9 +77,10 @@ def environment_text(pyproject, pins):
 def resolve(root=ROOT):
     """Today's versions of `.[all]` and all it needs, as sorted lines; pip installs nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
+        report, held = Path(folder) / "report.json", Path(folder) / "held.txt"
+        held.write_text("\n".join(HELD), "utf-8")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-        subprocess.run([*command, "--report", str(report), f"{root}[all]"], check=True)
+        subprocess.run([*command, "--report", str(report), "-c", str(held), f"{root}[all]"], check=True)
         found = [item["metadata"] for item in json.loads(report.read_text("utf-8"))["install"]]
     lines = {}
     for each in found:
