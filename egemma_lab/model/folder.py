@@ -42,19 +42,11 @@ def load_model(name_or_folder, *, dtype="float32", device=None, token=None, revi
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     folder = find_folder(name_or_folder, token=token, revision=revision)
     layout = read_layout(folder)
-    tokenizer = _read_tokenizer(folder, layout.text["vocab_size"])
-    config = EmbeddingGemmaConfig.from_dict(
-        {
-            "text": layout.text,
-            "dense_width": layout.dense_width,
-            "output_width": layout.output_width,
-            "widths": layout.widths,
-            "max_seq_length": _max_seq_length(layout, tokenizer),
-        }
-    )
-    model = _empty_model(
-        config, tokenizer, _prompts(layout), layout.default_prompt_name, _name(name_or_folder)
-    )
+    model = _empty_model(layout, _name(name_or_folder))
+    model.tokenizer = _read_tokenizer(folder, layout.text["vocab_size"])
+    if layout.max_seq_length is None:  # then, as sentence-transformers 6 saves it, the tokenizer has it
+        limit = min(model.tokenizer.model_max_length, model.config.max_seq_length)
+        model.max_seq_length = model.config.max_seq_length = limit
     parts = (model.text_model, model.dense_up, model.dense_down)
     for part, where, prefix in zip(parts, (folder, *layout.module_folders[2:4]), ("", "linear.", "linear.")):
         shapes = {prefix + key: tensor.shape for key, tensor in part.state_dict().items()}
@@ -103,14 +95,26 @@ def bundled_models():
     return {folder.name: folder for folder in folders}
 
 
-def _empty_model(config, tokenizer, prompts, default_prompt_name, name):
-    """The model without memory for its weights: they are about to be read, not drawn."""
+def _empty_model(layout, name):
+    """The model a layout describes, without memory for its weights: they are about to be read, not drawn."""
     from accelerate import init_empty_weights
 
-    with init_empty_weights(include_buffers=False):
-        return EmbeddingGemma(
-            config, tokenizer, prompts=prompts, default_prompt_name=default_prompt_name, name=name
-        )
+    prompts = _prompts(layout)
+    values = {
+        "text": layout.text,
+        "dense_width": layout.dense_width,
+        "output_width": layout.output_width,
+        "widths": layout.widths,
+        "max_seq_length": layout.max_seq_length or layout.text.get("max_position_embeddings"),
+    }
+    try:
+        config = EmbeddingGemmaConfig.from_dict(values)
+        with init_empty_weights(include_buffers=False):
+            return EmbeddingGemma(
+                config, prompts=prompts, default_prompt_name=layout.default_prompt_name, name=name
+            )
+    except Exception as error:  # impossible values end in anything, up to huggingface_hub's own errors
+        raise ValueError(f"{layout.folder} describes a model that cannot be: {error}") from error
 
 
 def _name(name_or_folder):
@@ -140,12 +144,6 @@ def _read_tokenizer(folder, vocab_size):
             f"and EOS {tokenizer.eos_token_id} last"
         )
     return tokenizer
-
-
-def _max_seq_length(layout, tokenizer):
-    """Where sentence_bert_config.json has none (sentence-transformers 6), the tokenizer has it."""
-    positions = layout.text.get("max_position_embeddings", tokenizer.model_max_length)
-    return layout.max_seq_length or min(tokenizer.model_max_length, positions)
 
 
 def _prompts(layout):

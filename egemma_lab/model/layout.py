@@ -146,7 +146,9 @@ def _check_pooling(folder):
     modes = config.get("pooling_mode")
     if modes is None:  # the older way: a flag for each mode
         flags = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
-        modes = [key.removeprefix("pooling_mode_").removesuffix("_tokens") for key in flags]
+        modes = [
+            key.removeprefix("pooling_mode_").replace("_tokens", "").replace("_token", "") for key in flags
+        ]
     modes = [modes] if isinstance(modes, str) else list(modes)
     if modes != ["mean"]:
         raise ValueError(f"{path} pools by {' + '.join(map(str, modes)) or 'nothing'}, expected mean alone")
