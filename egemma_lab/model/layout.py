@@ -106,6 +106,13 @@ def read_text_config(folder):
             f"{path} has use_bidirectional_attention={config.get('use_bidirectional_attention')!r}, expected "
             "true: this is a causal Gemma 3, not an embedding model"
         )
+    window = config.get("sliding_window")
+    if isinstance(window, int) and window % 2:
+        raise ValueError(
+            f"{path} has sliding_window={window}, expected an even one: transformers before 5.16 halves it "
+            "at each save (512, 257, 129 ...). Write the value it was trained with back into it, 512 for "
+            "EmbeddingGemma"
+        )
     for key in ("hidden_size", "num_hidden_layers", "vocab_size"):
         if not isinstance(config.get(key), int):
             raise ValueError(f"{path} has {key}={config.get(key)!r}, expected a whole number")

@@ -18,6 +18,7 @@ from egemma_lab.model import load_model
         ({"auto_map": {"AutoModel": "code.Model"}}, "no remote code"),
         ({"quantization_config": {"bits": 4}}, "quantized"),
         ({"hidden_size": "64"}, "hidden_size='64', expected a whole number"),
+        ({"sliding_window": 257}, "transformers before 5.16 halves it at each save"),
         ({"sliding_window": [512]}, "describes a model that cannot be"),
         ({"num_attention_heads": 0}, "describes a model that cannot be"),
         ({"num_key_value_heads": "one"}, "describes a model that cannot be: .*num_key_value_heads"),
