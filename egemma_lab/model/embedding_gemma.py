@@ -63,7 +63,7 @@ class EmbeddingGemmaConfig:
     @classmethod
     def from_dict(cls, values):
         """From plain values; `values["text"]` is for Gemma3TextConfig, with the window as serialised."""
-        text = Gemma3TextConfig(**{**values["text"], "use_bidirectional_attention": True})
+        text = Gemma3TextConfig(**{"use_bidirectional_attention": True, **values["text"]})
         return cls(**{**values, "text": text})
 
     def to_dict(self):

@@ -31,7 +31,7 @@ PRESETS = {
         "output_width": 768,
         "widths": (768, 512, 256, 128),
     },
-    # at most 10M parameters: trains on a laptop, runs in a browser
+    # at most 10M parameters: trains on a laptop
     "nano": {
         "text": {
             **_GEMMA,

@@ -43,8 +43,8 @@ def train_tokenizer(texts, vocab_size=8192):
     for rare characters: any text is encoded, and decoded to itself (except "▁", which comes back as a space).
     "<bos>" and the other special tokens are ordinary text where a user writes them.
 
-    Parameters: `texts`, strings; `vocab_size`, the most tokens, 256 byte tokens counted (default 8,192: half
-    of a nano model's weights would otherwise be embeddings of rare words). Small texts give fewer. The same
+    Parameters: `texts`, strings; `vocab_size`, the most tokens, 256 byte tokens counted (default 8,192: with
+    twice as many, half of a nano model's weights would be token embeddings). Small texts give fewer. The same
     texts give the same tokenizer. ValueError where there is no text or no room; TypeError names a text that
     is not a string.
 

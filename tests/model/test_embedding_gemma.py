@@ -77,6 +77,8 @@ class TestConfig:
         )
         with pytest.raises(ValueError, match="causally"):
             EmbeddingGemmaConfig(text, 256, 64, (64,))
+        with pytest.raises(ValueError, match="causally"):
+            EmbeddingGemmaConfig.from_dict({**preset_config("micro").to_dict(), "text": text.to_dict()})
 
 
 class TestAttention:
@@ -127,6 +129,20 @@ class TestAttention:
             "sliding_attention": None,
         }
         assert attention_masks(torch.ones(2, 6), window=5)["full_attention"] is None
+
+    def test_masks_can_be_exported_for_any_length(self):
+        """What the masks leave out for one text's length they must not leave out for another's."""
+
+        class Masks(torch.nn.Module):
+            def forward(self, mask):
+                return attention_masks(mask, window=4)
+
+        example = torch.tensor([[1, 1, 1], [1, 1, 1]])
+        rows, length = torch.export.Dim("rows"), torch.export.Dim("length")
+        exported = torch.export.export(Masks(), (example,), dynamic_shapes=({0: rows, 1: length},)).module()
+        mask = (torch.arange(9) < torch.tensor([[9], [2], [5]])).long()
+        for name, expected in attention_masks(mask, window=4).items():
+            assert torch.equal(exported(mask)[name], expected)
 
     def test_other_implementations_make_their_own_masks(self):
         mask = torch.ones(2, 5)
