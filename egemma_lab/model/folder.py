@@ -127,7 +127,8 @@ def _read_tokenizer(folder, vocab_size):
 
     if not (folder / "tokenizer.json").is_file():
         raise FileNotFoundError(f"{folder / 'tokenizer.json'} is missing: the folder is incomplete")
-    if "auto_map" in read_json(folder / "tokenizer_config.json"):
+    settings = read_json(folder / "tokenizer_config.json")
+    if "auto_map" in settings:
         raise ValueError(f"the tokenizer in {folder} asks for code of its own (auto_map); none is run here")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
@@ -137,6 +138,9 @@ def _read_tokenizer(folder, vocab_size):
         raise ValueError(
             f"the tokenizer in {folder} has {len(tokenizer)} tokens, the model embeds {vocab_size}: no pair"
         )
+    if settings.get("add_bos_token") and settings.get("add_eos_token"):
+        # transformers 5 leaves these two to tokenizer.json, which in older folders knows only of BOS
+        tokenizer.add_bos_token = tokenizer.add_eos_token = True
     ids = tokenizer.backend_tokenizer.encode("a").ids
     if ids[0] != tokenizer.bos_token_id or ids[-1] != tokenizer.eos_token_id:
         raise ValueError(

@@ -50,6 +50,35 @@ def test_what_sentence_transformers_saves_is_the_same_here(library_saved, saved,
     assert model.widths == (64, 32, 16, 8)  # the library drops egemma_lab.json: halvings down to an eighth
 
 
+def test_a_folder_as_the_released_model_ships_it(copy, saved, edit):
+    """Older names in config.json, Gemma's tokenizer class, EOS only in its settings, no 4_Normalize."""
+    edit(
+        copy / "config.json",
+        rope_parameters=None,
+        layer_types=None,
+        rope_theta=1e6,
+        rope_local_base_freq=10000.0,
+        sliding_window_pattern=6,
+        dtype=None,
+        torch_dtype="float32",
+    )
+    names = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    settings = {**names, "mask_token": "<unk>", "add_bos_token": True, "add_eos_token": True}
+    (copy / "tokenizer_config.json").write_text(
+        json.dumps({**settings, "tokenizer_class": "GemmaTokenizer", "model_max_length": 2048})
+    )
+    edit(copy / "tokenizer.json", post_processor=None)
+    shutil.rmtree(copy / "4_Normalize")
+    (copy / "egemma_lab.json").unlink()
+    model, original = load_model(copy), load_model(saved)
+    assert type(model.tokenizer).__name__ == "GemmaTokenizer"
+    assert model.config.text.rope_parameters == original.config.text.rope_parameters
+    assert (model.encode_query(TEXTS[:2]) == original.encode_query(TEXTS[:2])).all()
+    again = load_model(model.save_pretrained(copy))
+    assert (again.encode_query(TEXTS[:2]) == original.encode_query(TEXTS[:2])).all()
+    same_library_vectors(again, copy)
+
+
 def test_shorter_limit_survives_both_ways(make_micro, tmp_path):
     from sentence_transformers import SentenceTransformer
 
