@@ -1,1 +1,19 @@
-""
+"""How good a model is: tasks, measures, baselines. The package is its own verb: `lab.evaluate(model)`."""
+
+from egemma_lab._callable import make_callable
+from egemma_lab.evaluate.contestants import untrained
+from egemma_lab.evaluate.suite import evaluate
+from egemma_lab.evaluate.table import comparison_table, markdown
+from egemma_lab.evaluate.tasks import TASKS, known_tasks, python_docs_task
+
+__all__ = [
+    "TASKS",
+    "comparison_table",
+    "evaluate",
+    "known_tasks",
+    "markdown",
+    "python_docs_task",
+    "untrained",
+]
+
+make_callable(__name__, evaluate)

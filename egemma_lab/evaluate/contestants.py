@@ -1,0 +1,122 @@
+"""What can be evaluated, under one interface: models, teachers, BM25."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+class Embedder:
+    """A model or teacher as the tasks see it: `embed` gives full-width unit rows, each text encoded once.
+
+    `name` stands in the table; `width` is the length of its vectors. Takes an `EmbeddingGemma`, a `Teacher`,
+    or anything with `encode_query` and `encode_document` such as a `SentenceTransformer`.
+    """
+
+    def __init__(self, model, name=None, show_progress_bar=None):
+        if not (hasattr(model, "encode_query") and hasattr(model, "encode_document")) and not (
+            hasattr(model, "encode") and hasattr(model, "width")
+        ):
+            raise TypeError(
+                f"a {type(model).__name__} cannot be evaluated: give an EmbeddingGemma, a Teacher, a model "
+                "with encode_query and encode_document, or the folder of one"
+            )
+        self.model = model
+        self.name = name or getattr(model, "name", None) or type(model).__name__
+        self._bar = show_progress_bar
+        self._kept = {}
+        self._width = None
+
+    @property
+    def width(self):
+        if self._width is None:
+            known = getattr(self.model, "width", None) or getattr(
+                getattr(self.model, "config", None), "output_width", None
+            )
+            self._width = known or self.embed(["width"], "query").shape[1]
+        return self._width
+
+    def embed(self, texts, prompt="document", titles=None):
+        """Unit rows (n, width), float32. `prompt` is "query", "document" or another prompt's name.
+
+        `titles`, one a text or None: a model that has a place for them gets them there, any other before the
+        text.
+        """
+        titles = titles or [None] * len(texts)
+        keys = [(prompt, title, text) for title, text in zip(titles, texts)]
+        new = [key for key in dict.fromkeys(keys) if key not in self._kept]
+        if new:
+            vectors = self._encode([text for _, _, text in new], prompt, [title for _, title, _ in new])
+            if not np.isfinite(vectors).all():
+                bad = new[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])][2]
+                raise ValueError(f"{self.name} gives NaN or infinite vectors, first for {bad[:80]!r}")
+            self._kept.update(zip(new, vectors))
+        return np.stack([self._kept[key] for key in keys]) if keys else np.zeros((0, self.width), np.float32)
+
+    def _encode(self, texts, prompt, titles):
+        options = {"show_progress_bar": self._bar}
+        titled = any(titles)
+        if hasattr(self.model, "tokenize") and hasattr(self.model, "widths"):  # an EmbeddingGemma
+            if prompt == "document":
+                vectors = self.model.encode_document(texts, titles=titles if titled else None, **options)
+            else:
+                vectors = self.model.encode(texts, prompt_name=prompt, **options)
+        else:
+            if titled:
+                texts = [f"{title} {text}" if title else text for title, text in zip(titles, texts)]
+            if hasattr(self.model, "encode_query"):
+                encode = self.model.encode_document if prompt == "document" else self.model.encode_query
+                vectors = encode(texts, **options)
+            else:
+                vectors = self.model.encode(
+                    texts, role="document" if prompt == "document" else "query", **options
+                )
+        return narrowed(np.asarray(vectors, dtype=np.float32), None)
+
+
+class Bm25:
+    """The lexical floor as a contestant; only retrieval tasks know what to do with it."""
+
+    name = "bm25"
+    model = None
+
+
+def narrowed(vectors, width):
+    """The first `width` columns (None: all), brought back to unit length: cut, then normalise, always."""
+    cut = vectors[:, :width]
+    return cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
+
+
+def untrained(model, seed=0):
+    """A model of the same shape and tokenizer with fresh weights: what training has to rise above.
+
+    Raises TypeError for anything but an EmbeddingGemma: of another model the shape alone does not tell how
+    its weights begin.
+    """
+    import torch
+    from torch import nn
+
+    from egemma_lab.model import EmbeddingGemma, EmbeddingGemmaConfig
+
+    if not isinstance(model, EmbeddingGemma):
+        raise TypeError(
+            f'baseline "untrained" needs an EmbeddingGemma, a {type(model).__name__} cannot start anew'
+        )
+    config = EmbeddingGemmaConfig.from_dict(model.config.to_dict())
+    with torch.random.fork_rng(devices=[]):  # as new_model does for a preset
+        torch.default_generator.manual_seed(seed)
+        fresh = EmbeddingGemma(config, model.tokenizer, prompts=model.prompts, name=f"{model.name} untrained")
+        for layer in (fresh.dense_up, fresh.dense_down):
+            nn.init.orthogonal_(layer.weight, gain=max(1.0, layer.in_features / layer.out_features) ** 0.5)
+    fresh.max_seq_length = model.max_seq_length
+    return fresh.to(model.device).eval()
+
+
+def opened(model):
+    """The model behind a folder's, run's or Hub's name; anything else as it is."""
+    if isinstance(model, str | Path):
+        from egemma_lab.model import load_model
+
+        return load_model(model)
+    if hasattr(model, "history") and hasattr(model, "model"):  # a finished run
+        return model.model
+    return model

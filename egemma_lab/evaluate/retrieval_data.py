@@ -1,0 +1,136 @@
+"""What a retrieval task is made of: queries, a corpus, and which documents answer which query."""
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+CANDIDATES = 5  # documents kept a query when a task is made smaller
+
+
+@dataclass
+class RetrievalData:
+    """`queries` {id: text}, `corpus` {id: text}, `qrels` {query id: {document id: relevance, 0 or more}}.
+
+    `titles` {document id: title} holds those that have one. Only queries with an answer are kept; ids in the
+    qrels that name no query or no document are an error, since each would lower every score without a word.
+    """
+
+    queries: dict
+    corpus: dict
+    qrels: dict
+    titles: dict
+
+    def __post_init__(self):
+        asked = {query: judged for query, judged in self.qrels.items() if any(r > 0 for r in judged.values())}
+        unknown = [query for query in asked if query not in self.queries]
+        if unknown:
+            raise ValueError(
+                f"qrels name {len(unknown)} queries that are not among the queries: {_some(unknown)}"
+            )
+        lost = sorted({document for judged in asked.values() for document in judged} - self.corpus.keys())
+        if lost:
+            raise ValueError(f"qrels name {len(lost)} documents that are not in the corpus: {_some(lost)}")
+        if not asked:
+            raise ValueError("no query has a relevant document: there is nothing to measure")
+        self.qrels = asked
+        self.queries = {query: self.queries[query] for query in asked}
+
+    def limited(self, limit):
+        """The same task with at most `limit` queries and five candidates a query, all answers among them.
+
+        Which ones is a matter of their ids alone. Fewer candidates make a task easier: compare scores only at
+        equal limits.
+        """
+        if limit is None or limit >= len(self.queries):
+            return self
+        queries = sorted(self.queries, key=_shuffle)[:limit]
+        qrels = {query: self.qrels[query] for query in queries}
+        judged = {document for answers in qrels.values() for document in answers}
+        others = sorted(self.corpus.keys() - judged, key=_shuffle)
+        kept = judged | set(others[: max(0, CANDIDATES * limit - len(judged))])
+        return RetrievalData(
+            {query: self.queries[query] for query in queries},
+            {document: text for document, text in self.corpus.items() if document in kept},
+            qrels,
+            {document: title for document, title in self.titles.items() if document in kept},
+        )
+
+    @property
+    def fingerprint(self):
+        """Changes with any text, id or judgement."""
+        content = json.dumps([self.queries, self.corpus, self.qrels, self.titles], sort_keys=True)
+        return blake2b(content.encode(), digest_size=8).hexdigest()
+
+    def full_texts(self):
+        """The documents' texts with their titles before them, for whoever knows no separate titles."""
+        return [
+            f"{self.titles[document]} {text}" if document in self.titles else text
+            for document, text in self.corpus.items()
+        ]
+
+
+def read_folder(folder):
+    """A task from a folder in BEIR's layout: `corpus.jsonl`, `queries.jsonl`, `qrels.tsv`.
+
+    Lines of the first two hold `_id`, `text` and, for documents, perhaps `title`; the third holds query id,
+    document id and relevance, tab-separated, with or without a header; it may also be `qrels/test.tsv`.
+    FileNotFoundError or ValueError name file and line.
+    """
+    folder = Path(folder)
+    corpus, queries, titles = {}, {}, {}
+    for row in _json_lines(folder / "corpus.jsonl"):
+        corpus[row["_id"]] = row["text"]
+        if row.get("title"):
+            titles[row["_id"]] = row["title"]
+    for row in _json_lines(folder / "queries.jsonl"):
+        queries[row["_id"]] = row["text"]
+    judgements = folder / "qrels.tsv"
+    if not judgements.is_file():
+        judgements = folder / "qrels" / "test.tsv"
+    return RetrievalData(queries, corpus, _read_qrels(judgements), titles)
+
+
+def is_task_folder(folder):
+    """True where `read_folder` has something to read."""
+    return all((Path(folder) / name).is_file() for name in ("corpus.jsonl", "queries.jsonl"))
+
+
+def _json_lines(path):
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path}:{number}: not JSON ({error})") from error
+            if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("_id", "text")):
+                raise ValueError(
+                    f"{path}:{number}: expected an object with strings _id and text, got {line[:80]!r}"
+                )
+            yield row
+
+
+def _read_qrels(path):
+    qrels = {}
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            fields = line.rstrip("\n\r").split("\t")
+            if number == 1 and len(fields) == 3 and not fields[2].lstrip("-").isdigit():
+                continue  # header
+            if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
+                raise ValueError(
+                    f"{path}:{number}: expected query id, document id and a whole number between tabs, "
+                    f"got {line[:80]!r}"
+                )
+            qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
+    return qrels
+
+
+def _shuffle(name):
+    return blake2b(name.encode(), digest_size=8).digest(), name
+
+
+def _some(names):
+    return ", ".join(map(repr, names[:3])) + (" ..." if len(names) > 3 else "")
