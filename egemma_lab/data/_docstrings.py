@@ -19,13 +19,14 @@ _SIGNATURE = re.compile(r"^[`*]*(async\s+|def\s+)?[A-Za-z_][\w.]*\(.*\)[`*]*\s*(
 # An argument's description without a heading above it: `name: what`, `name (int): what`.
 _FIELD = re.compile(r"[*`]*[a-z_]\w*[*`]*\s*(\(.*\)\s*)?:(\s|$)")
 _BOILERPLATE = re.compile(
-    r"""^(see\s+(?!whether|if)|same\s+as\s|alias\s+(for|of)|deprecated|todo\b|fixme\b|xxx\b|notes?:|warning:|example\b
+    r"""^(see\s+(?!whether|if)|same\s+as\s|alias\s+(for|of)|\W*deprecated|todo\b|fixme\b|xxx\b|notes?:|warning:|example\b
       |overrid|inherited|docstring|copied\s+from|not\s+implemented|(this\s+is\s+)?(an?\s+)?internal\s+(use|api|only)
       |(initiali[sz]e|constructs?|creates?|returns?|instantiates?)\s+(self|an?\s+instance|the\s+(instance|object|class|value))\.?$
       |(implements?|implementation\s+of|wrapper\s+(for|around)|refer\s+to|check)\s+\S+\.?$
       |(private|abstract|internal|helper|utility|convenience|magic|dunder)\s+(method|function|helper)\.?$)
       |see\s+(the\s+)?(base|parent|super)\s*-?class|base\s+class\s+(method|for\s+doc)|method\s+generated\s+by
-      |do\s+not\s+(use|call)\s+(this|directly)|for\s+internal\s+use|lorem\s+ipsum|copyright""",
+      |do\s+not\s+(use|call)\s+(this|directly)|for\s+internal\s+use|lorem\s+ipsum|copyright
+      |\b(is|are|been)\s+deprecated""",
     re.VERBOSE | re.IGNORECASE,
 )
 _ABBREVIATION = re.compile(
@@ -42,6 +43,7 @@ _MARKUP = [
     (re.compile(r":[A-Za-z][\w.+:-]*:`!?([^`]*)`"), r"\1"),  # :role:`a.b`
     (re.compile(r"\[`([^`]*)`\](\[[^\]]*\])?"), r"\1"),  # [`name`][target]
     (re.compile(r"`([^`<]+?)\s*<[^`>]*>`_{0,2}"), r"\1"),  # `text <target>`_
+    (re.compile(r"`~[^`]*?\.?([^`.]*)`"), r"\1"),  # `~a.b.c`
     (re.compile(r"``([^`]*)``"), r"\1"),
     (re.compile(r"`([^`]*)`_{0,2}"), r"\1"),
     (re.compile(r"\\N\{[A-Z ]+\}"), ""),
