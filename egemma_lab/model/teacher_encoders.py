@@ -101,9 +101,8 @@ class LibraryEncoder:
     def _by_token_count(self, texts, role, batch_size, show_progress_bar):
         order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         vectors = None
-        with tqdm(
-            total=len(texts), desc=f"teacher {self.name}", unit="text", disable=not show_progress_bar
-        ) as bar:
+        bar = tqdm(total=len(texts), desc=f"teacher {self.name}", unit="text", disable=not show_progress_bar)
+        with bar, torch.inference_mode(), self._autocast():  # around all batches: weights are cast once
             for start in range(0, len(order), CHUNK):
                 rows = order[start : start + CHUNK]
                 ids = self._token_ids([self.prompts[role] + texts[row] for row in rows])
@@ -128,8 +127,7 @@ class LibraryEncoder:
 
     def _forward(self, ids):
         input_ids, attention_mask = pad_batch(ids, self.model.tokenizer.pad_token_id, self.model.device)
-        with torch.inference_mode(), self._autocast():
-            out = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
+        out = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
         return F.normalize(out["sentence_embedding"].float(), dim=-1).cpu().numpy()
 
     def _autocast(self):
