@@ -22,7 +22,7 @@ from egemma_lab.train.storage import remove_unfinished, write_json
 
 _OWN = {
     "recipe.yaml", "run.json", "status.json", "history.jsonl", "start", "checkpoints", "snapshots",
-    "teacher_rotation.safetensors", "failed_batch.json", "final", ".lock", ".writer",
+    "teacher_rotation.safetensors", "failed_batch.json", "final",
 }  # fmt: skip
 
 
@@ -48,15 +48,13 @@ class RunFolder:
         return self.info.is_file()
 
     def refuse_foreign_files(self):
-        """Refuse a folder with other people's files in it: a run would be lost among them, or overwrite
-        them."""
+        """Refuse a folder with other people's files in it: a run would be lost among them."""
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"output={str(self.path)!r} is a file; give a folder, new or of an earlier run")
         if self.holds_a_run or not self.path.is_dir():
             return
-        foreign = sorted(
-            p.name for p in self.path.iterdir() if p.name not in _OWN and not p.name.startswith(".unf")
-        )
+        found = [path.name for path in self.path.iterdir() if not path.name.startswith(".")]
+        foreign = sorted(name for name in found if name not in _OWN)
         if foreign:
             raise ValueError(
                 f"output={str(self.path)!r} holds no run but other files ({', '.join(foreign[:3])}"
@@ -71,9 +69,17 @@ class RunFolder:
         self.path.rename(previous)
 
     def clean(self):
-        """Delete what a killed process left half written."""
+        """Delete what a killed process left half written, and all of a run whose set-up was not completed."""
+        if not self.holds_a_run:
+            for folder in (self.checkpoints, self.snapshots):
+                if folder.exists():
+                    shutil.rmtree(folder)
+            self.history.unlink(missing_ok=True)
         for folder in (self.path, self.checkpoints, self.snapshots):
             remove_unfinished(folder)
+        for pattern in (".start-*", ".final-*"):  # save_pretrained's
+            for left in self.path.glob(pattern):
+                shutil.rmtree(left)
 
     def read_info(self):
         return json.loads(self.info.read_text(encoding="utf-8"))

@@ -44,10 +44,10 @@ def tokenize_batch(model, batch, recipe):
     The prompts are those that `encode_query` and `encode_document` will apply later; negatives take the
     positives'.
     """
-    ids = _token_ids(model, batch.anchors, batch.anchor_prompt, recipe)
-    ids += _token_ids(model, batch.positives, batch.positive_prompt, recipe)
+    ids = _token_ids(model, batch.anchors, batch.source.anchor_prompt, recipe)
+    ids += _token_ids(model, batch.positives, batch.source.positive_prompt, recipe)
     if batch.negatives is not None:
-        ids += _token_ids(model, batch.negatives, batch.positive_prompt, recipe)
+        ids += _token_ids(model, batch.negatives, batch.source.positive_prompt, recipe)
     order = token_budget_batches([len(i) for i in ids], recipe.token_budget)
     return TokenBatch(batch=batch, ids=ids, sides=2 if batch.negatives is None else 3, order=order)
 
@@ -76,7 +76,10 @@ def encoder(model, precision):
 
 
 def _token_ids(model, texts, prompt_name, recipe):
-    return model.tokenize(list(texts), prompt=model.prompt(prompt_name), max_length=recipe.max_tokens)
+    if prompt_name is not None and prompt_name not in model.prompts:
+        raise ValueError(f"prompt {prompt_name!r} is not one of this model's: {', '.join(model.prompts)}")
+    prompt = model.prompts[prompt_name] if prompt_name is not None else ""
+    return model.tokenize(list(texts), prompt=prompt, max_length=recipe.max_tokens)
 
 
 class Ahead:

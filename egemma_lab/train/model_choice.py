@@ -1,16 +1,16 @@
 """Which model is trained: one given, one loaded, or fresh weights with a tokenizer of their own."""
 
 import hashlib
+import json
 
-import numpy as np
-
-from egemma_lab.train.storage import new_folder
+from egemma_lab.train.samples import some_texts
+from egemma_lab.train.teacher_choice import fit_teacher
 
 VOCAB_SIZES = {"micro": 2048, "nano": 8192, "300m": 65_536}  # of tokenizers trained here, by preset
 TOKENIZER_TEXTS = 60_000  # merges of a vocabulary this small do not change with more
 
 
-def choose_model(given, files, mixture, accelerator, resumed):
+def choose_model(given, files, mixture, accelerator, resumed, teacher, rotation):
     """The model to train, on its device and in float32; a new run's is also written to `start/`.
 
     Only the main process makes a model; the others read what it wrote. A resumed run reads `start/` as well:
@@ -29,32 +29,52 @@ def choose_model(given, files, mixture, accelerator, resumed):
             f"vocab_size={given.vocab_size} is for presets' fresh weights; model={_name(model)!r} has its "
             "own tokenizer"
         )
+    if given.recipe.warm_start and not resumed and not (_is_preset(model) and teacher is not None):
+        raise ValueError(
+            "warm_start=True gives fresh weights a start from a teacher: it needs a preset's name as model "
+            f"(given: {_name(model)!r}) and a teacher (given: {getattr(teacher, 'name', None)!r})"
+        )
     if not isinstance(model, EmbeddingGemma):
         if resumed or not accelerator.is_main_process:
             model = None
         else:
-            model = _fresh(given, mixture) if _is_preset(model) else _load(model)
+            model = _fresh(given, mixture, teacher, rotation) if _is_preset(model) else _load(model)
     if model is not None:
         model.to(accelerator.device).float()  # master weights are float32, whatever the model was loaded in
         _check_fit(given.recipe, model)
     if not resumed and accelerator.is_main_process:
-        with new_folder(files.start) as folder:
-            model.save_pretrained(folder)
+        model.save_pretrained(files.start)
     accelerator.wait_for_everyone()
     if model is None:
         model = _load(files.start).to(accelerator.device)
+        _own_memory(model)
     return model
+
+
+def _own_memory(model):
+    """Move weights from the file's memory map to memory of their own.
+
+    There they lie aligned as those of a fresh model do, so a resumed run's sums are bit for bit the same.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def describe_model(given, model):
     """What must be the same when the run is resumed."""
-    backend = model.tokenizer.backend_tokenizer.to_str()
+    config = model.config.to_dict()
+    for note in ("transformers_version", "_name_or_path"):  # no part of the shape
+        config["text"].pop(note, None)
     return {
         "name": _name(given.model),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "tokenizer": hashlib.sha256(backend.encode()).hexdigest(),
-        "config": model.config.to_dict(),
+        "shape": _digest(json.dumps(config, sort_keys=True)),
+        "tokenizer": _digest(model.tokenizer.backend_tokenizer.to_str()),
     }
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _name(model):
@@ -73,27 +93,17 @@ def _load(name):
     return load_model(str(name))
 
 
-def _fresh(given, mixture):
-    from egemma_lab.model import new_model, train_tokenizer
+def _fresh(given, mixture, teacher, rotation):
+    from egemma_lab.model import new_model, train_tokenizer, warm_start
 
     vocab_size = VOCAB_SIZES[given.model] if given.vocab_size is None else given.vocab_size
     tokenizer = train_tokenizer(
         some_texts(mixture, given.recipe.seed, TOKENIZER_TEXTS), vocab_size=vocab_size
     )
-    return new_model(given.model, tokenizer, seed=given.recipe.seed)
-
-
-def some_texts(mixture, seed, most):
-    """At most `most` of the mixture's texts, anchors and positives of rows drawn by the seed, equally many a
-    source."""
-    texts = []
-    share = max(1, most // (2 * len(mixture.sources)))
-    for index, source in enumerate(mixture.sources):
-        size = len(source)
-        rows = np.random.default_rng([seed, index, most]).permutation(size)[:share]
-        columns = source.dataset.select_columns(["anchor", "positive"])[np.sort(rows).tolist()]
-        texts += [*columns["anchor"], *columns["positive"]]
-    return texts
+    model = new_model(given.model, tokenizer, seed=given.recipe.seed)
+    if given.recipe.warm_start:
+        warm_start(model, fit_teacher(teacher, teacher.width, rotation))
+    return model
 
 
 def _check_fit(recipe, model):

@@ -54,6 +54,8 @@ class Recipe:
         the optimiser are float32 always. float16 is refused: EmbeddingGemma's activations overflow it.
     teacher_rotation: "pca" turns a wider teacher's space onto its principal axes before it is cut to the
         student's width; None cuts plainly.
+    warm_start: whether a preset's fresh weights begin as what the teacher says of each of the tokenizer's
+        pieces (`egemma_lab.model.warm_start`) instead of at random.
 
     Raises ValueError naming the field, what was given, what is allowed.
 
@@ -88,6 +90,7 @@ class Recipe:
     gradient_checkpointing: bool = False
     precision: str = "auto"
     teacher_rotation: str | None = None
+    warm_start: bool = False
 
     def __post_init__(self):
         if self.steps is not None and self.minutes is not None:
@@ -173,6 +176,7 @@ _CHECKS = {
     "gradient_checkpointing": checks.true_or_false,
     "precision": checks.precision(*PRECISIONS),
     "teacher_rotation": checks.optional(checks.one_of("pca")),
+    "warm_start": checks.true_or_false,
 }
 
 

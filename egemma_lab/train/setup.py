@@ -1,10 +1,10 @@
 """How a run begins: the folder, the data, the model, the teacher; or how an earlier one is taken up again."""
 
 import dataclasses
-import json
 
 from egemma_lab.train.callbacks import Checkpoints, History, ProgressBar, check_callback, truncate_history
 from egemma_lab.train.checkpoint import load_checkpoint, newest_checkpoint
+from egemma_lab.train.evaluation import Evaluation
 from egemma_lab.train.folder import RunFolder
 from egemma_lab.train.machine import best_precision, machine_and_versions
 from egemma_lab.train.model_choice import choose_model, describe_model
@@ -14,7 +14,7 @@ from egemma_lab.train.recipe import Recipe
 from egemma_lab.train.run import Run
 from egemma_lab.train.state import TrainState
 from egemma_lab.train.storage import write_json
-from egemma_lab.train.teacher_choice import choose_teacher
+from egemma_lab.train.teacher_choice import fit_teacher, learn_rotation, open_teacher
 
 
 @dataclasses.dataclass
@@ -39,6 +39,7 @@ def set_up(given, stack):
 
     from egemma_lab.data.batch_plan import BatchPlan
     from egemma_lab.data.mixture import as_mixture
+    from egemma_lab.data.teacher_cache import TeacherCache
     from egemma_lab.losses import RecipeLoss
 
     recipe = given.recipe
@@ -63,8 +64,12 @@ def set_up(given, stack):
     with accelerator.main_process_first():  # the first process fills the caches, the others find them
         mixture = as_mixture(given.pairs)
     plan = BatchPlan(mixture, recipe.batch_size, recipe.seed)
-    model = choose_model(given, files, mixture, accelerator, resumed)
-    teacher = choose_teacher(given.teacher, recipe, model, mixture, files, accelerator)
+    teacher = open_teacher(given.teacher, recipe)
+    rotation = learn_rotation(teacher, recipe, mixture, files, accelerator)
+    model = choose_model(given, files, mixture, accelerator, resumed, teacher, rotation)
+    targets = None
+    if teacher is not None:
+        targets = TeacherCache(fit_teacher(teacher, model.config.output_width, rotation))
     about = {
         "seed": recipe.seed,
         "model": describe_model(given, model),
@@ -74,7 +79,7 @@ def set_up(given, stack):
         },
         "teacher": None
         if teacher is None
-        else {"name": teacher.teacher.name, "fingerprint": teacher.teacher.fingerprint},
+        else {"name": teacher.name, "width": targets.width, "fingerprint": targets.teacher.fingerprint},
     }
     if resumed:
         _refuse_other_inputs(files, about, given)
@@ -92,7 +97,7 @@ def set_up(given, stack):
         optimizer=make_optimizer(model, recipe),
         plan=plan,
         mixture=mixture,
-        teacher=teacher,
+        teacher=targets,
         loss=RecipeLoss(
             recipe.weights,
             temperature=recipe.temperature,
@@ -108,7 +113,9 @@ def set_up(given, stack):
         _take_up(state, files)
     if accelerator.is_main_process:
         state.callbacks = [
-            *given.callbacks,  # first: they may add columns to the row that History writes
+            # first those that may add columns to the row that History writes
+            *([] if recipe.evaluate_every is None else [Evaluation(recipe.evaluate_every)]),
+            *given.callbacks,
             History(),
             SnapshotTaker(draw_probe(mixture, recipe.seed) if probe is None else probe),
             Checkpoints(),
@@ -143,7 +150,7 @@ def _refuse_other_inputs(files, about, given):
     old, new = dict(info["model"]), dict(about["model"])
     if not isinstance(given.model, str):  # a model object may be called anything
         old["name"] = new["name"]
-    wrong = [f"model ({name})" for name in old if old[name] != json.loads(json.dumps(new[name]))]
+    wrong = [f"model ({name})" for name in old if old[name] != new[name]]
     if info["data"]["fingerprint"] != about["data"]["fingerprint"]:
         wrong.append(f"data (pairs were {info['data']['sources']}, now {about['data']['sources']})")
     if info["teacher"] != about["teacher"]:

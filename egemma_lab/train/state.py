@@ -5,7 +5,7 @@ import time
 
 from egemma_lab.train.checkpoint import save_checkpoint
 from egemma_lab.train.folder import RunFolder
-from egemma_lab.train.storage import new_folder, sync_file
+from egemma_lab.train.storage import sync_file
 
 
 @dataclasses.dataclass
@@ -85,8 +85,7 @@ class TrainState:
         self.status = status
         if self.accelerator.is_main_process:
             files = RunFolder(self.run.folder)
-            with new_folder(files.final) as folder:
-                self.model.save_pretrained(folder)
+            self.model.save_pretrained(files.final)
             files.write_status(status, self.step)
 
     def fail(self):

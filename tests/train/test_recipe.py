@@ -29,6 +29,7 @@ EXTREMES = {
     "gradient_checkpointing": True,
     "precision": "float32",
     "teacher_rotation": "pca",
+    "warm_start": True,
 }
 
 
@@ -127,6 +128,7 @@ def test_every_field_may_be_set_and_survives_yaml(tmp_path):
         ("precision", "fp16"),
         ("teacher_rotation", "random"),
         ("teacher_rotation", True),
+        ("warm_start", 1),
     ],
 )
 def test_impossible_values_are_refused_by_name(field, value, tmp_path):
