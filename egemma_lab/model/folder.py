@@ -75,9 +75,15 @@ def find_folder(name_or_folder, *, token=None, revision=None):
     if name in bundled:
         return bundled[name]
     owner, slash, rest = name.partition("/")
-    if owner.strip(".~") and rest and "/" not in rest and "\\" not in name:
+    if (
+        isinstance(name_or_folder, str)
+        and owner.strip(".~")
+        and rest
+        and "/" not in rest
+        and "\\" not in name
+    ):
         return fetch(name, token=token, revision=revision)
-    if slash or "\\" in name:
+    if slash or "\\" in name or isinstance(name_or_folder, Path):
         raise FileNotFoundError(f"there is no folder {name!r}")
     hint = f". As a preset, new_model({name!r}, tokenizer) makes it with fresh weights and train trains it"
     raise FileNotFoundError(

