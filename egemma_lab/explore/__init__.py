@@ -13,6 +13,7 @@ import importlib
 _PUBLIC = {
     "Exercise": "exercises",
     "LivePlot": "live",
+    "Table": "tables",
     "before_after_map": "maps",
     "circle_pairs": "circle",
     "exercise": "exercises",

@@ -64,13 +64,14 @@ def spectrum(embeddings, *, title="Variance over directions", subtitle=None):
     [0.5, 0.5]
     """
     spaces = embeddings if isinstance(embeddings, dict) else {"embeddings": embeddings}
-    fig = go.Figure()
+    fig, widths = go.Figure(), set()
     for i, (name, vectors) in enumerate(spaces.items()):
         vectors = np.asarray(vectors, dtype=np.float64)
         if vectors.ndim != 2 or not vectors.size:
             raise ValueError(f"{name!r} has the shape {vectors.shape}; a spectrum needs (n, d) vectors")
         moment = np.linalg.eigvalsh(vectors.T @ vectors / len(vectors))[::-1].clip(0)  # (d,)
-        share = moment / moment.sum()
+        share = (moment / moment.sum())[: len(vectors)]  # n vectors show n directions at most
+        widths.add(vectors.shape[1])
         fig.add_scatter(
             x=np.arange(1, len(share) + 1),
             y=share,
@@ -79,9 +80,10 @@ def spectrum(embeddings, *, title="Variance over directions", subtitle=None):
             line={"color": COLOURS[i % 8], "dash": DASHES[i % 8], "width": 2},
             hovertemplate=f"{name}<br>direction %{{x}}: %{{y:.3%}}<extra></extra>",
         )
-    for width in sorted({len(trace.x) for trace in fig.data}):
+    seen = max(len(trace.x) for trace in fig.data)
+    for width in sorted(widths):
         fig.add_scatter(
-            x=[1, width],
+            x=[1, seen],
             y=[1 / width] * 2,
             name=f"1/{width}: all directions alike",
             mode="lines",

@@ -11,10 +11,39 @@ import numpy as np
 from egemma_lab.explore.prose import Prose
 
 
-def exercise(
-    question, answer, *, wrong=(), right="", solution="", minutes=5, difficulty="easy", tolerance=1e-3
-):
-    """An exercise: show it by making it the last line of a cell, answer with `.check(your_answer)`.
+def exercise(name):
+    """An exercise that comes with the package, such as "geometry/cosine_by_hand".
+
+    Make it the last line of a cell to see it, and answer with `.check(your_answer)`. The answers stay in
+    `egemma_lab.explore.questions`, so that a notebook can ask without giving them away. To write one of your
+    own, make an `Exercise`. ValueError lists the names there are.
+
+    >>> exercise("geometry/alignment_at_a_right_angle").check(1.414)
+    Not yet. That is the distance ‖x − y‖; alignment takes its square.
+    """
+    from egemma_lab.explore.questions import QUESTIONS
+
+    if name not in QUESTIONS:
+        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(sorted(QUESTIONS))}")
+    return QUESTIONS[name]
+
+
+def predict(question, guess=..., *, unit=""):
+    """A prediction written down before the result is seen; `.reveal(value)` puts the two side by side.
+
+    >>> cosine = predict("What mean cosine will two random texts have?", 0.5)
+    >>> cosine
+    Prediction: What mean cosine will two random texts have?
+    Noted: 0.5. The answer comes below.
+    >>> cosine.reveal(0.1, "Unrelated texts are nearly orthogonal.")
+    You wrote 0.5; the answer is 0.1. Unrelated texts are nearly orthogonal.
+    """
+    return Prediction(question, guess, unit)
+
+
+@dataclass(repr=False)
+class Exercise(Prose):
+    """A question, its answer, and what to say to typical wrong ones.
 
     Parameters
     ----------
@@ -26,7 +55,7 @@ def exercise(
     right : said after a right answer: why it is right.
     solution : shown when the learner opens it.
 
-    >>> half = exercise("Half of 3?", 1.5, wrong=[(1, "That drops the remainder.")], right="3 / 2 is 1.5.")
+    >>> half = Exercise("Half of 3?", 1.5, wrong=[(1, "That drops the remainder.")], right="3 / 2 is 1.5.")
     >>> half.check(1.5)
     Right. 3 / 2 is 1.5.
     >>> half.check(1)
@@ -34,25 +63,6 @@ def exercise(
     >>> half.check(...)
     Your turn: put your answer in place of the three dots and run the cell again.
     """
-    return Exercise(question, answer, tuple(wrong), right, solution, minutes, difficulty, tolerance)
-
-
-def predict(question, guess=..., *, unit=""):
-    """A prediction written down before the result is seen; `.reveal(value)` puts the two side by side.
-
-    >>> cosine = predict("What mean cosine will two random texts have?", 0.5)
-    >>> cosine
-    Prediction: What mean cosine will two random texts have?
-    Noted: 0.5. The answer comes below.
-    >>> cosine.reveal(0.1, "Unrelated texts are nearly orthogonal.")
-    You wrote 0.5; it is 0.1. Unrelated texts are nearly orthogonal.
-    """
-    return Prediction(question, guess, unit)
-
-
-@dataclass(repr=False)
-class Exercise(Prose):
-    """See `exercise`."""
 
     question: str
     answer: object
@@ -155,7 +165,7 @@ class Prediction(Prose):
     def reveal(self, value, why=""):
         """Your guess beside the measured `value`, and what to make of it."""
         guess = "You wrote nothing down" if _missing(self.guess) else f"You wrote {self._said(self.guess)}"
-        return Verdict(None, f"{guess}; it is {self._said(value)}. {why}".strip())
+        return Verdict(None, f"{guess}; the answer is {self._said(value)}. {why}".strip())
 
     def _said(self, value):
         number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

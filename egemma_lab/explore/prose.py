@@ -7,6 +7,9 @@ from html import escape
 _BARS = {"right": ("#009E73", "✓"), "wrong": ("#D55E00", "✗"), "open": ("#0072B2", "→")}
 
 
+_TIGHT = "margin: 0.3em 0"
+
+
 class Prose:
     """Base of things that are shown as text: subclasses have `.blocks`, a list of (kind, text).
 
@@ -50,7 +53,8 @@ def _html(kind, text):
     colour, sign = _BARS[kind]
     return (
         f'<div style="border-left: 4px solid {colour}; padding: 0.1em 0.8em; margin: 0.5em 0; '
-        f'display: flex; gap: 0.6em"><p aria-hidden="true"><b>{sign}</b></p><div>{inline(text)}</div></div>'
+        f'display: flex; gap: 0.6em"><p aria-hidden="true" style="{_TIGHT}"><b>{sign}</b></p>'
+        f"<div>{inline(text).replace('<p>', f'<p style={_TIGHT!r}>')}</div></div>"
     )
 
 

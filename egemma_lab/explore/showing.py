@@ -5,6 +5,7 @@ import json
 import sys
 
 from egemma_lab.explore import camera
+from egemma_lab.explore.style import WIDTH
 from egemma_lab.settings import fast_mode
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
@@ -53,7 +54,8 @@ def bundle(fig, alt, *, width=None, height=None):
     png = None if fast_mode() else camera.photograph(fig, width=width, height=height)
     if png is not None:
         data["image/png"] = base64.b64encode(png).decode("ascii")
-        metadata["image/png"] = {"alt": alt}
+        # its size in layout pixels: the file has more, for sharp screens
+        metadata["image/png"] = {"alt": alt, "width": int(width or fig.layout.width or WIDTH)}
     return data, metadata
 
 

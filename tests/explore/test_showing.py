@@ -34,7 +34,7 @@ def test_one_bundle_with_figure_picture_and_words(line, slow_mode, monkeypatch):
     assert data[PLOTLY_MIME]["layout"]["title"]["text"] == "A line"
     assert base64.b64decode(data["image/png"]) == PNG
     assert data["text/plain"] == "A line that rises and falls"
-    assert metadata == {"alt": data["text/plain"], "image/png": {"alt": data["text/plain"]}}
+    assert metadata == {"alt": data["text/plain"], "image/png": {"alt": data["text/plain"], "width": 900}}
 
 
 def test_without_a_browser_the_figure_and_the_words_stay(line, slow_mode, monkeypatch):
