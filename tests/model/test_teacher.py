@@ -239,6 +239,11 @@ def test_an_embedding_gemma_can_teach(lab_folder, micro_model):
         teacher.encode(TEXTS, role="query"), micro_model.encode_query(TEXTS), atol=1e-6
     )
     np.testing.assert_allclose(teacher.encode(TEXTS), micro_model.encode_document(TEXTS), atol=1e-6)
+    run = lab_folder.parent / "first"
+    lab_folder.rename(run.with_name("final"))
+    run.mkdir()
+    run.with_name("final").rename(run / "final")
+    assert load_teacher(run).name == "first"
     opened = load_teacher(micro_model)
     np.testing.assert_allclose(opened.encode(TEXTS), teacher.encode(TEXTS), atol=1e-6)
     with pytest.raises(ValueError, match="set this one's own attribute"):
