@@ -69,14 +69,15 @@ class Run:
     def model(self):
         from egemma_lab.model import load_model
 
-        status, _ = self._files.read_status()
-        newest = newest_checkpoint(self._files.checkpoints)
         # a run that was interrupted, resumed and killed has a final model older than its newest checkpoint
-        if self._files.final.is_dir() and status in ("finished", "interrupted"):
-            return load_model(str(self._files.final))
-        model = self.start
-        if newest is not None:
-            load_checkpoint(newest[0], model)
+        if self._files.final.is_dir() and self.status in ("finished", "interrupted"):
+            model = load_model(self._files.final)
+        else:
+            model = load_model(self._files.start)
+            newest = newest_checkpoint(self._files.checkpoints)
+            if newest is not None:
+                load_checkpoint(newest[0], model)
+        model.name = self.folder.resolve().name
         return model
 
     @property
@@ -84,7 +85,9 @@ class Run:
         """The model before the first step, loaded anew each time."""
         from egemma_lab.model import load_model
 
-        return load_model(str(self._files.start))
+        model = load_model(self._files.start)
+        model.name = f"{self.folder.resolve().name} before training"
+        return model
 
     def __repr__(self):
         rows = read_history(self._files.history)

@@ -87,6 +87,7 @@ class TrainState:
             files = RunFolder(self.run.folder)
             self.model.save_pretrained(files.final)
             files.write_status(status, self.step)
+        self.accelerator.wait_for_everyone()  # nobody looks at the folder before it is complete
 
     def fail(self):
         """Say in the folder that the run ended with an error; the last checkpoint stays."""

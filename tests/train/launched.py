@@ -1,0 +1,26 @@
+"""Script of test_processes.py, started by `accelerate launch`: a few steps on the CPU in several processes."""
+
+import sys
+
+import torch
+from fake_teacher import FakeTeacher
+from forked_runs import pairs
+from runs import At, quick
+
+from egemma_lab.train import train
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for callbacks in ([At(3, lambda state: state.stop())], []):
+        run = train(
+            "micro",
+            pairs(),
+            teacher=FakeTeacher(96),
+            recipe=quick(steps=5, weights={}, gradient_cache=True, token_budget=200),
+            output=sys.argv[1],
+            callbacks=callbacks,
+            probe=["a text"],
+            show_progress_bar=False,
+        )
+        weights = torch.cat([p.detach().flatten() for p in run.model.parameters()])
+        print(f"{run.status} {weights.double().sum().item():.17g}", flush=True)
