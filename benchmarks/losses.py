@@ -1,17 +1,16 @@
-"""What four prefix widths cost beside the widest alone: time of one forward and backward pass, and peak memory.
+"""What four prefix widths cost beside the widest alone: time of a forward and backward pass, and peak memory.
 
     python benchmarks/losses.py [--device cuda] [--threads 1] [--repeats 15]
 
-For contrastive and spread-out loss of a (B, d) batch with hard negatives, three ways in the same run:
-`widest`: RecipeLoss at the full width only; `all widths`: RecipeLoss at all four; `loop`: the plain losses,
-once per width (`matryoshka_loss`). Times are medians; memory is the growth of the process (CPU, each case in a
-process of its own) or of the allocator's peak (GPU), in MB.
+For contrastive and spread-out loss of a (B, d) batch with hard negatives: `RecipeLoss` at the full width only
+and at all four, and the plain losses once per width (`matryoshka_loss`), at one width and at four. The four
+take turns; a time is the best of the repeats, in processor time (CPU, where other programs run beside it) or
+wall time (GPU). Memory is the growth of a process of its own (CPU) or of the allocator's peak (GPU).
 """
 
 import argparse
 import multiprocessing
 import resource
-import statistics
 import time
 
 import torch
@@ -32,47 +31,57 @@ def loop(query, positive, negative, dims):
 
 
 WAYS = {
-    "widest": lambda q, p, n, dims: RecipeLoss(dims=dims[:1])(q, p, n).total,
-    "all widths": lambda q, p, n, dims: RecipeLoss(dims=dims)(q, p, n).total,
-    "loop, widest": lambda q, p, n, dims: loop(q, p, n, dims[:1]),
-    "loop": loop,
+    "one pass, widest": lambda q, p, n, dims: RecipeLoss(dims=dims[:1])(q, p, n).total,
+    "one pass, all": lambda q, p, n, dims: RecipeLoss(dims=dims)(q, p, n).total,
+    "plain, widest": lambda q, p, n, dims: loop(q, p, n, dims[:1]),
+    "plain, all": loop,
 }
 
 
-def measure(way, batch, width, device, threads, repeats):
-    """(milliseconds, megabytes) of one forward and backward pass."""
+def prepare(batch, width, device, threads):
+    """A function that runs one forward and backward pass the given way."""
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
     embeddings = [
         torch.randn(batch, width, generator=generator).to(device).requires_grad_() for _ in range(3)
     ]
-    cuda = device.startswith("cuda")
 
-    def once():
+    def run(way):
         for x in embeddings:
             x.grad = None
         WAYS[way](*embeddings, widths(width)).backward()
-        if cuda:
+        if device.startswith("cuda"):
             torch.cuda.synchronize()
 
-    if cuda:
-        once()
+    return run
+
+
+def times(batch, width, device, threads, repeats):
+    """Best milliseconds of each way."""
+    run = prepare(batch, width, device, threads)
+    clock = time.perf_counter if device.startswith("cuda") else time.process_time
+    best = dict.fromkeys(WAYS, float("inf"))
+    for _ in range(repeats + 1):
+        for way in WAYS:
+            start = clock()
+            run(way)
+            best[way] = min(best[way], 1e3 * (clock() - start))
+    return best
+
+
+def peak_memory(way, batch, width, device, threads):
+    """Megabytes that one forward and backward pass adds at its peak."""
+    run = prepare(batch, width, device, threads)
+    if device.startswith("cuda"):
+        run(way)
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        once()
-        peak = (torch.cuda.max_memory_allocated() - before) / 2**20
-    else:
-        small = [x[:2].detach().requires_grad_() for x in embeddings]
-        WAYS[way](*small, widths(width)).backward()  # libraries loaded, kernels chosen
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        once()
-        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
-    times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        once()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[2:]) * 1e3, peak
+        run(way)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    prepare(2, width, device, threads)(way)  # libraries loaded, kernels chosen
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(way)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
 
 
 def main():
@@ -84,22 +93,18 @@ def main():
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {options.device}, {options.threads} threads; ms (MB)")
-    print(
-        f"{'B':>5} {'d':>4} "
-        + "".join(f"{way:>19}" for way in WAYS)
-        + "   all widths/widest   loop/all widths"
-    )
+    print(f"{'B':>5} {'d':>4} " + "".join(f"{way:>19}" for way in WAYS) + "      all/widest   plain/one pass")
     spawn = multiprocessing.get_context("spawn")
     for batch, width in CASES:
-        results = {}
+        with spawn.Pool(1) as pool:
+            ms = pool.apply(times, (batch, width, options.device, options.threads, options.repeats))
+        line = ""
         for way in WAYS:
             with spawn.Pool(1) as pool:
-                arguments = (way, batch, width, options.device, options.threads, options.repeats)
-                results[way] = pool.apply(measure, arguments)
-        line = "".join(f"{ms:>10.2f} ({mb:>5.0f})" + " " for ms, mb in results.values())
-        ratio = results["all widths"][0] / results["widest"][0]
-        against_loop = results["loop"][0] / results["all widths"][0]
-        print(f"{batch:>5} {width:>4} {line} {ratio:>16.2f} {against_loop:>17.2f}", flush=True)
+                mb = pool.apply(peak_memory, (way, batch, width, options.device, options.threads))
+            line += f"{ms[way]:>12.2f} ({mb:>4.0f})"
+        ratio, gain = ms["one pass, all"] / ms["one pass, widest"], ms["plain, all"] / ms["one pass, all"]
+        print(f"{batch:>5} {width:>4} {line} {ratio:>15.2f} {gain:>16.2f}", flush=True)
 
 
 if __name__ == "__main__":

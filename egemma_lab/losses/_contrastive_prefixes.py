@@ -63,10 +63,11 @@ class _ContrastivePrefixes(torch.autograd.Function):
                 scale = weight / batch
                 if hard is not None:
                     d_hard[w, rows] = scale * (hard[w, rows] - z_own - loss).exp()
-                # g, then u g v, in place: share of the row's denominator, less 1 at the positive
-                g = share.exp_().mul_((in_batch - loss).exp()[:, None])
-                g[line, own] -= 1
-                g.mul_((scale / temperature * u[w, rows])[:, None]).mul_(v[w])
+                # u g v in place; g is the row's share of its denominator, less 1 at the positive, scaled
+                row = scale / temperature * u[w, rows]  # (rows,)
+                g = share.exp_().mul_((row * (in_batch - loss).exp())[:, None])
+                g[line, own] -= row
+                g.mul_(v[w])
                 gz = torch.mul(g, s, out=z)  # (u g v) S = g z
                 a.append(gz.sum(dim=1) * u[w, rows].square())
                 b[w] += gz.sum(dim=0) * v[w].square()

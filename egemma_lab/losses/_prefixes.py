@@ -18,9 +18,9 @@ import itertools
 
 import torch
 
-# numbers in a (rows, B) strip of S: 1 MB of float32 on a CPU (its cache), 64 MB where large kernels pay
-STRIP = {"cpu": 2**18}
-LARGE_STRIP = 2**24
+# rows of S taken at a time: on a CPU few enough for its cache, elsewhere many enough for large kernels
+STRIP_ROWS = {"cpu": 256}
+STRIP_ROWS_ELSEWHERE = 4096
 
 EPS = 1e-12  # the floor of a norm, that of torch.nn.functional.normalize
 
@@ -28,12 +28,12 @@ EPS = 1e-12  # the floor of a norm, that of torch.nn.functional.normalize
 def blocks(x, dims):
     """The columns of x (B, d) that each width adds, narrowest first: W views (B, block)."""
     edges = [0, *reversed(dims)]
-    return [x[:, a:b] for a, b in itertools.pairwise(edges)]
+    return x[:, : dims[0]].split([wide - narrow for narrow, wide in itertools.pairwise(edges)], dim=1)
 
 
 def strips(batch, device):
-    """Row slices that cover the batch, each a strip of at most STRIP numbers (and at least one row)."""
-    rows = max(1, STRIP.get(device.type, LARGE_STRIP) // batch)
+    """Slices of consecutive rows that cover the batch."""
+    rows = STRIP_ROWS.get(device.type, STRIP_ROWS_ELSEWHERE)
     return [slice(start, min(start + rows, batch)) for start in range(0, batch, rows)]
 
 

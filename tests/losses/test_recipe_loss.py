@@ -30,9 +30,9 @@ def ids_of(size):
     return {"query_ids": [i // 2 for i in range(size)], "positive_ids": [i % 7 for i in range(size)]}
 
 
-@pytest.fixture(params=[2**18, 40], ids=["one strip", "many strips"])
+@pytest.fixture(params=[256, 4], ids=["one strip", "many strips"])
 def strip(request, monkeypatch):
-    monkeypatch.setitem(_prefixes.STRIP, "cpu", request.param)
+    monkeypatch.setitem(_prefixes.STRIP_ROWS, "cpu", request.param)
 
 
 @pytest.mark.usefixtures("strip")
