@@ -5,52 +5,55 @@ import math
 from egemma_lab.explore.exercises import Exercise
 
 QUESTIONS = {
+    "surprise_of_knowing_nothing": Exercise(
+        "A batch holds 64 pairs. Suppose all cosines are 0, so that nothing speaks for any of the 64 functions. "
+        "What is the contrastive loss then? It is minus the natural logarithm of the right one's probability; "
+        "`np.log` is at hand.",
+        math.log(64),
+        wrong=[
+            (math.log(63), "Nearly: the right function is a choice as well, beside the 63 wrong ones."),
+            (
+                -math.log(64),
+                "The sign: a probability below 1 has a negative logarithm, and the loss is minus that.",
+            ),
+            (1 / 64, "That is the probability of the right one; the loss is minus its logarithm."),
+            (6, "That is in bits, log2 of 64. The loss takes the natural logarithm: its unit is the nat."),
+            (math.log10(64), "That is the logarithm to base 10; the loss takes the natural one, `np.log`."),
+            (64, "That is the number of choices; the loss is a logarithm."),
+            (0, "0 is the loss of a model that is certain and right; this one only guesses."),
+        ],
+        right="-log(1/64) = log 64. Remember it when you look at the first value of the curve.",
+        solution="With equal cosines every choice has the probability 1/64, whatever the temperature. "
+        "-log(1/64) = log 64, about 4.16 nats.",
+        minutes=4,
+        difficulty="medium",
+    ),
     "size_of_the_exam": Exercise(
-        "A batch holds 32 pairs, each with a hard negative. In EmbeddingGemma's contrastive loss a sentence is "
-        "compared with the functions of all 32 pairs, and with its own hard negative only, not with those of the "
-        "other pairs. Among how many functions, the right one included, must it find its own?",
-        33,
+        "Each of the 64 pairs of a batch gets a hard negative. In EmbeddingGemma's contrastive loss a sentence is "
+        "compared with the functions of all 64 pairs, and with its own hard negative only, not with those of the "
+        "other pairs. "
+        "Among how many functions, the right one included, must it find its own?",
+        65,
         wrong=[
             (
-                32,
-                "That counts the 32 functions of the batch, and leaves out the sentence's own hard negative.",
+                64,
+                "That counts the 64 functions of the batch, and leaves out the sentence's own hard negative.",
             ),
             (
-                64,
+                128,
                 "That counts every hard negative. Here a sentence meets its own only (recipes differ in this).",
             ),
-            (31, "Those are the other pairs' functions: the right one and the hard negative are missing."),
+            (63, "Those are the other pairs' functions: the right one and the hard negative are missing."),
             (
                 2,
                 "Its own function and its hard negative are two; the other pairs' functions are choices as well.",
             ),
         ],
-        right="32 functions of the batch and one hard negative.",
-        solution="Each of the 32 positives is a choice (31 wrong, 1 right), and so is the sentence's own hard "
-        "negative: 32 + 1 = 33.",
+        right="64 functions of the batch and one hard negative.",
+        solution="Each of the 64 positives is a choice (63 wrong, 1 right), and so is the sentence's own hard "
+        "negative: 64 + 1 = 65.",
         minutes=2,
         difficulty="easy",
-    ),
-    "surprise_of_knowing_nothing": Exercise(
-        "Suppose all cosines are 0, so that nothing speaks for any of the 33 functions. What is the contrastive loss "
-        "then, for one width? It is minus the natural logarithm of the right one's probability; `np.log` is at hand.",
-        math.log(33),
-        wrong=[
-            (math.log(32), "Nearly: the hard negative is a choice as well."),
-            (
-                -math.log(33),
-                "The sign: a probability below 1 has a negative logarithm, and the loss is minus that.",
-            ),
-            (1 / 33, "That is the probability of the right one; the loss is minus its logarithm."),
-            (math.log2(33), "That is in bits. The loss takes the natural logarithm: its unit is the nat."),
-            (math.log10(33), "That is the logarithm to base 10; the loss takes the natural one, `np.log`."),
-            (33, "That is the number of choices; the loss is a logarithm."),
-        ],
-        right="-log(1/33) = log 33. Remember it when you look at the first value of the curve.",
-        solution="With equal cosines every choice has the probability 1/33, whatever the temperature. "
-        "-log(1/33) = log 33, about 3.5 nats. (The hard negative's weight exp(5 · cosine) is 1 at cosine 0.)",
-        minutes=4,
-        difficulty="medium",
     ),
     "mrr_by_hand": Exercise(
         "For one question the right function is found first, for another fourth. What is the MRR@10 over the two?",
