@@ -34,6 +34,7 @@ def predict(question, guess=..., *, unit=""):
     >>> cosine = predict("What mean cosine will two random texts have?", 0.5)
     >>> cosine
     Prediction: What mean cosine will two random texts have?
+    <BLANKLINE>
     Noted: 0.5. The answer comes below.
     >>> cosine.reveal(0.1, "Unrelated texts are nearly orthogonal.")
     You wrote 0.5; the answer is 0.1. Unrelated texts are nearly orthogonal.
@@ -160,7 +161,7 @@ class Prediction(Prose):
         noted = "Write your guess in place of the three dots, then go on."
         if not _missing(self.guess):
             noted = f"Noted: {self._said(self.guess)}. The answer comes below."
-        return [("open", f"Prediction: {self.question}"), ("text", noted)]
+        return [("open", f"Prediction: {self.question}\n\n{noted}")]
 
     def reveal(self, value, why=""):
         """Your guess beside the measured `value`, and what to make of it."""

@@ -43,7 +43,9 @@ class Table:
             "<tr>" + "".join(f"<td {side}>{escape(cell)}</td>" for cell, side in zip(row, align)) + "</tr>"
             for row in self._frame.itertuples(index=False, name=None)
         ]
-        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
+        caption = (
+            f'<caption style="text-align: left">{escape(self.caption)}</caption>' if self.caption else ""
+        )
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 

@@ -1,0 +1,468 @@
+# %% [markdown]
+# # Start here: search your own Python by meaning
+#
+# [![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/egemma-lab/blob/main/notebooks/00_start_here.ipynb)
+#
+# Ask a question in plain English, get back the function that answers it, out of the Python packages installed on this
+# machine. The model behind it is one that you train yourself, here, in two minutes.
+#
+# **Afterwards you will be able to**
+#
+# - say what pairs an embedding model learns from, and what each of its three loss terms wants;
+# - watch the terms fall while the model trains, and say what their first values mean before anything was learnt;
+# - judge a search fairly: beside a model with random weights, a larger teacher, and plain keyword search, on packages
+#   that your model never saw.
+#
+# | | |
+# |---|---|
+# | Time | about 5 minutes on two CPU cores, two of them training; about 4 on a T4 or an H200 (estimated) |
+# | Memory | about 2 GB |
+# | Needs | nothing but this machine: no token, no GPU, no download |
+#
+# The last cell prints what it really took. Your packages are not mine, so your numbers will differ from those shown
+# here. That is meant: every sentence that speaks of a result is computed where it stands.
+
+# %%
+# In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
+import subprocess
+import sys
+from importlib.metadata import version
+
+if "google.colab" in sys.modules:
+    kept = [f"{name}=={version(name)}" for name in ("numpy", "torch", "plotly", "ipywidgets")]
+    package = "egemma-lab[plots] @ git+https://github.com/OWNER/egemma-lab"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", package, *kept], check=True)
+
+# %%
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+
+import egemma_lab as lab
+from egemma_lab.explore import Table, say, show
+from egemma_lab.settings import sized
+
+clock = lab.explore.start()
+clock
+
+# %% [markdown]
+# ## 1. Your Python is the data
+#
+# Every documented function is a small lesson: the first sentence of its docstring says in English what its code does.
+# So each function gives a pair. The **anchor** is that sentence; the **positive** is the code with the docstring taken
+# out. An embedding model learns from such pairs alone: what belongs together, and, by comparison, what does not.
+#
+# Nothing is imported or run; the files are only read. The first time this takes a minute, afterwards a second.
+
+# %%
+pairs = lab.data.load_pairs("python-docs", columns={"negative": None}, limit=sized(3000, 96))
+say(f"**{len(pairs):,} pairs** from {len(set(pairs['package']))} packages installed here. Two short ones:")
+short = [row for row in pairs if len(row["anchor"]) < 70 and 100 < len(row["positive"]) < 300]
+for row in short[:2]:
+    print(f"anchor:    {row['anchor']}\npositive:  {row['package']}\n\n{row['positive']}\n\n{'-' * 60}")
+
+# %% [markdown]
+# Some packages are kept apart. No line of them is seen in training, so whatever is found in them is found by meaning and
+# not by memory. They are what we search.
+
+# %%
+held_out = lab.data.load_pairs("python-docs", split="test", limit=sized(1500, 96))
+functions, packages = held_out["positive"][:], held_out["package"][:]
+largest = pd.Series(packages).value_counts().head(8)
+assert not set(packages) & set(pairs["package"])
+say(
+    f"**{len(functions):,} functions** of {len(set(packages))} other packages. Most come from "
+    + ", ".join(f"`{name}` ({count})" for name, count in largest.items())
+    + "."
+)
+
+# %% [markdown]
+# ## 2. Result first: what a trained model can do
+#
+# An embedding model turns a text into a **vector**, a list of numbers of length 1. Texts that mean similar things should
+# get vectors that point in similar directions. Searching is then one multiplication: the product of two vectors of
+# length 1 is the cosine of the angle between them, 1 for the same direction, 0 for unrelated ones.
+#
+# Here is a model that others trained on a billion pairs, all-MiniLM-L6-v2. It will be our **teacher**. It sees the code
+# alone, without docstrings; the docstring's first sentence stands beside each find, so that you can judge it.
+
+# %%
+teacher = lab.load_teacher(max_seq_length=64)  # a function's first 64 tokens tell most of what it does
+teacher_vectors = teacher.encode(functions)  # (n, 384)
+
+
+def found(question, question_vector, function_vectors, k=5):
+    """The k functions whose vectors point most nearly in the question's direction."""
+    cosines = function_vectors @ question_vector  # (n, d) @ (d,) -> (n,)
+    rows = [
+        (cosines[i], f"{packages[i]}: {held_out[int(i)]['name']}", held_out[int(i)]["anchor"])
+        for i in np.argsort(-cosines)[:k]
+    ]
+    return Table(pd.DataFrame(rows, columns=["cosine", "function", "what its docstring says"]), question)
+
+
+def ask_teacher(question):
+    """Search with the teacher."""
+    return found(question, teacher.encode([question], role="query")[0], teacher_vectors)
+
+
+ask_teacher("How do I draw a circle?")
+
+# %% [markdown]
+# Put a question of your own in place of this one. Short, concrete questions work best, and what is found depends on what
+# is installed.
+
+# %%
+ask_teacher("What is the middle value of a list of numbers?")
+
+# %% [markdown]
+# ## 3. What training asks of a model
+#
+# The recipe is that of EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)). It adds up three terms:
+#
+# - **contrastive**: among all functions of a batch, each sentence must find its own. It is a multiple-choice exam, and
+#   the term is the surprise (cross-entropy) at the right answer.
+# - **spread-out**: different texts should not crowd together. The term is the mean squared cosine between them.
+# - **embedding matching**: a vector should lie near the one that the teacher gives to the same text. The term is the
+#   distance between the two.
+#
+# The contrastive term is small enough to check by hand. Two sentences, two functions, vectors of two numbers: each
+# sentence points exactly at its own function and stands at a right angle to the other.
+
+# %%
+from egemma_lab.losses import contrastive_loss
+
+sentences = torch.tensor([[1.0, 0.0], [0.0, 1.0]])  # (2, 2)
+codes = torch.tensor([[1.0, 0.0], [0.0, 1.0]])  # (2, 2)
+measured = contrastive_loss(sentences, codes, temperature=1.0)
+# one right answer with cosine 1, one wrong answer with cosine 0: minus the log of e¹ / (e¹ + e⁰)
+by_hand = -np.log(np.e / (np.e + 1))
+say(f"`contrastive_loss` says {measured:.6f}; by hand it is {by_hand:.6f}.")
+
+# %% [markdown]
+# A temperature of 1 is lenient. The recipe first divides every cosine by a small temperature, and the same answer becomes
+# far more certain:
+
+# %%
+losses = [(t, float(contrastive_loss(sentences, codes, temperature=t))) for t in (1.0, 0.2, 0.05)]
+Table(pd.DataFrame(losses, columns=["temperature", "contrastive loss"]), digits=6)
+
+# %% [markdown]
+# ### Exercise 1: the surprise of a model that knows nothing
+
+# %%
+surprise = lab.explore.exercise("start_here/surprise_of_knowing_nothing")
+surprise
+
+# %%
+surprise.check(...)
+
+# %% [markdown]
+# ### Exercise 2: a harder exam
+#
+# Later notebooks give each pair a third text, a **hard negative**: a function that looks similar and does something else.
+
+# %%
+harder = lab.explore.exercise("start_here/size_of_the_exam")
+harder
+
+# %%
+harder.check(...)
+
+# %% [markdown]
+# ## 4. A prediction
+#
+# Before you train: how far do two minutes go? Write your guess in place of the three dots.
+
+# %%
+n_questions = sized(150, 20)
+n_candidates = 5 * n_questions
+guess = lab.explore.predict(
+    f"Your model will get {n_questions} docstring sentences of packages it never saw, and look for the function of each among "
+    f"{n_candidates} candidates. For what share of the questions, in percent, will it be among the first ten found? "
+    f"(Blind chance: {1000 / n_candidates:.1f} %.)",
+    ...,
+    unit="%",
+)
+guess
+
+# %% [markdown]
+# ## 5. Train
+#
+# The teacher reads each training text once. Its vectors are kept on disk, so a second run finds them there.
+
+# %%
+cache = lab.data.TeacherCache(
+    teacher.cut(256)
+)  # the student is narrower: the teacher's first 256 numbers are kept
+for column, role in (("anchor", "query"), ("positive", "document")):
+    cache.fill(pairs[column], role, show_progress_bar=False)
+cache.flush()
+say(
+    f"{len(cache):,} vectors of this teacher are on disk; {cache.stats.computed:,} of them were computed just now, in "
+    f"{cache.stats.seconds:.0f} s."
+)
+
+# %% [markdown]
+# Now the student, preset `nano`: EmbeddingGemma's architecture on a small scale, with a tokenizer made from your pairs.
+# Its layers start as noise. Its dictionary does not (`warm_start`): each word piece begins as what the teacher says of
+# that piece alone. From noise only, two minutes would lead nowhere; exercise 4 lets you see that for yourself.
+#
+# The picture redraws itself while the model learns. Black is a whole term; the coloured lines are its parts: the
+# contrastive and spread-out terms for each **width** (the model is trained to be useful even when only the first numbers
+# of each vector are kept), the matching term for each kind of text.
+
+# %%
+recipe = lab.Recipe(
+    minutes=sized(2, 0.1),
+    batch_size=sized(64, 8),
+    learning_rate=5e-4,
+    max_tokens=64,  # of a function, as much as the teacher reads
+    warm_start=True,
+    seed=0,
+)
+run = lab.train(
+    "nano",
+    pairs,
+    teacher=teacher,
+    recipe=recipe,
+    output="runs/00_start_here",
+    resume=False,  # running this cell again begins anew; the earlier run is moved aside
+    callbacks=[lab.explore.LivePlot()],
+    show_progress_bar=False,
+)
+
+# %% [markdown]
+# ### Read the curves
+#
+# The same history once more, to point at: a line shows its values, a click on a width in the legend hides it everywhere.
+
+# %%
+history = run.history
+first, last = history.iloc[0], history.tail(10).mean(numeric_only=True)
+show(
+    lab.explore.loss_curves(history, smooth=3),
+    f"Four panels over {len(history)} steps. The contrastive term goes from {first['contrastive']:.1f} to "
+    f"{last['contrastive']:.1f}, the spread-out term from {first['spread_out']:.2f} to {last['spread_out']:.2f}, the "
+    f"distance to the teacher from {first['matching']:.2f} to {last['matching']:.2f}.",
+)
+
+# %%
+widths = [int(name.split("/")[1]) for name in history if name.startswith("contrastive/")]
+full = f"contrastive/{widths[0]}"
+n_texts = sum(name.startswith("matching/") for name in history)
+meaning = pd.DataFrame(
+    [
+        (
+            f"contrastive, width {widths[0]}",
+            first[full],
+            last[full],
+            np.log(recipe.batch_size),
+            "all cosines are equal",
+        ),
+        (
+            "spread-out",
+            first["spread_out"],
+            last["spread_out"],
+            2 * len(widths),
+            "all texts have one direction",
+        ),
+        (
+            "spread-out",
+            first["spread_out"],
+            last["spread_out"],
+            sum(2 / w for w in widths),
+            "directions are random",
+        ),
+        ("matching", first["matching"], last["matching"], n_texts * 2**0.5, "unrelated to the teacher"),
+        ("matching", first["matching"], last["matching"], 0.0, "the teacher's own vectors"),
+    ],
+    columns=["term", "at the start", "at the end", "for comparison", "is the value if"],
+)
+say(
+    f"**{len(history)} steps**, {history['tokens'].sum():,.0f} tokens. At the end the right function, among "
+    f"{recipe.batch_size}, got a typical probability of {np.exp(-last[full]):.0%}; knowing nothing is "
+    f"{1 / recipe.batch_size:.1%}. (Start: first step. End: mean of the last ten.)"
+)
+Table(meaning)
+
+# %% [markdown]
+# ## 6. Ask your own model
+
+# %%
+student = run.model
+student.max_seq_length = 128  # twice what it was trained on; more would only cost time
+warnings.filterwarnings("ignore", message=".*longer than 128 tokens")  # meant, see the line above
+student_vectors = student.encode_document(functions)  # (n, 256)
+
+
+def ask(question):
+    """Search with the student."""
+    return found(question, student.encode_query([question])[0], student_vectors)
+
+
+ask("How do I draw a circle?")
+
+# %%
+ask("What is the middle value of a list of numbers?")
+
+# %%
+ask("Write a message to a log file")
+
+# %% [markdown]
+# ## 7. How good is it, really?
+#
+# A few good finds prove nothing, and a few bad ones neither. So here is the test announced above, the same for all:
+#
+# - **BM25** compares words and knows nothing of meaning. It is the floor that an embedding model should be held to, and a
+#   high one here: sentences and code share many words.
+# - the **untrained** student has the same architecture and tokenizer, with random weights everywhere;
+# - **before step 1** is the student with its dictionary from the teacher, before it learnt anything;
+# - the **student** is yours;
+# - the **teacher** has several times as many layers' worth of computation behind it, and a billion pairs.
+#
+# *Recall@10* is the share of questions whose function is among the first ten found. *MRR@10* takes 1 for a first place, 1/2
+# for a second, 1/3 for a third, 0 beyond the tenth, and averages. *nDCG@10* is the same idea with a gentler discount.
+
+# %%
+begin = run.start
+begin.max_seq_length, begin.name = 128, "before step 1"
+student.name = "student"
+scores = lab.evaluate(
+    student, baselines=["untrained", begin, "bm25", teacher], limit=n_questions, show_progress_bar=False
+)
+scores["model"] = scores["model"].replace(
+    {"student untrained": "untrained", teacher.name: "teacher", "bm25": "BM25"}
+)
+order = ["untrained", "before step 1", "student", "BM25", "teacher"]
+table = scores.pivot_table(index="model", columns="metric", values="value").loc[order]
+Table(table, digits=3)
+
+# %%
+recall = table["recall@10"]
+margin = (scores["high"] - scores["low"])[scores["metric"] == "recall@10"].max() / 2
+show(
+    lab.explore.score_bars(
+        scores.set_index("model").loc[order].reset_index(),
+        metrics=["recall@10", "MRR@10", "nDCG@10"],
+        title="Who finds the right function?",
+        subtitle=f"{n_questions} questions, {n_candidates} candidates, from packages that no student was trained on",
+    ),
+    "Three bar charts with a bar for each searcher. Recall at 10: "
+    + ", ".join(f"{name} {value:.2f}" for name, value in recall.items())
+    + ".",
+)
+
+# %%
+ahead = recall["student"] - recall["BM25"]
+guess.reveal(
+    float(round(100 * recall["student"])),
+    f"Give or take {100 * margin:.0f}: that is the 95% interval with so few questions. Random weights reach "
+    f"{recall['untrained']:.0%}, the teacher's word pieces alone {recall['before step 1']:.0%}, keyword search "
+    f"{recall['BM25']:.0%}, the teacher {recall['teacher']:.0%}. "
+    + (
+        "So two minutes are enough to pass keyword search."
+        if ahead > margin
+        else "Keyword search and your model are level, within what so few questions can tell."
+        if ahead > -margin
+        else "Two minutes are not enough to pass keyword search. Honest, and usual: it takes more data and more time."
+    ),
+)
+
+# %% [markdown]
+# ### Exercise 3: MRR by hand
+
+# %%
+mrr = lab.explore.exercise("start_here/mrr_by_hand")
+mrr
+
+# %%
+mrr.check(...)
+
+# %% [markdown]
+# ## 8. The map, before and after
+#
+# Each point is a held-out function, marked by its package. Nobody told the model the packages; functions of one package
+# just tend to be about the same things. The map is a plane laid through the 256 dimensions where the points spread most
+# (PCA). Much is lost on the way, and above each map stands how much: the share of true nearest neighbours that it keeps.
+
+# %%
+shown = [i for i, package in enumerate(packages) if package in largest.index][: sized(500, 60)]
+before = begin.encode_document([functions[i] for i in shown])  # (500, 256)
+after = student_vectors[shown]
+planes = [lab.geometry.pca_plane(vectors).transform(vectors) for vectors in (before, after)]
+kept = [lab.geometry.neighbours_kept(*each, k=10)[0] for each in zip((before, after), planes)]
+show(
+    lab.explore.before_after_map(
+        *planes,
+        [packages[i] for i in shown],
+        [held_out[i]["anchor"] for i in shown],
+        titles=("before step 1", "after training"),
+        kept=kept,
+        title="Functions of packages never seen in training",
+        axes=("first principal direction", "second"),
+    ),
+    f"Two scatter plots of {len(shown)} functions, marked by package, before and after training. The maps keep "
+    f"{kept[0]:.0%} and {kept[1]:.0%} of the true nearest neighbours.",
+)
+
+
+# %%
+def same_package(vectors):
+    """Share of functions whose nearest other function, in the full space, is of the same package."""
+    _, ids = lab.geometry.nearest(vectors, vectors, 1, exclude_self=True)
+    return np.mean([packages[shown[i]] == packages[shown[j]] for i, j in enumerate(ids[:, 0])])
+
+
+rows = {"before step 1": before, "after training": after, "teacher": teacher_vectors[shown]}
+Table(
+    pd.DataFrame(
+        {
+            name: {"nearest is of the same package": same_package(v)} | lab.geometry.report(v)
+            for name, v in rows.items()
+        }
+    ).T[["nearest is of the same package", "mean_cosine", "uniformity", "effective_rank"]]
+)
+
+# %% [markdown]
+# The table does not depend on the drawing. Notebook 01 explains its columns, and how to read such maps, and how not to.
+#
+# ### Exercise 4: change one thing
+#
+# Choose one row, write your prediction down, change it in section 5 (data: section 1), run the notebook from there, and
+# compare the scores. About five minutes each; there is no wrong prediction.
+#
+# | Change | Ask yourself |
+# |---|---|
+# | `batch_size=8` | the exam gets easier: does the loss fall, and does the search get better? |
+# | `weights={"spread_out": 0}` | which curves, and which columns of the last table, notice? |
+# | `weights={"matching": 0}` | what is lost when the teacher only gives the dictionary? |
+# | `warm_start=False` | how far do two minutes go from noise? |
+# | `limit=500` pairs in section 1 | the same time on fewer pairs: loss and search, do they agree? |
+# | `minutes=10` and `limit=15_000` | is it time or data that was missing? |
+
+# %%
+change = lab.explore.predict("What I change, and what happens to Recall@10:", ...)
+change
+
+# %% [markdown]
+# ## Summary
+#
+# - An embedding model learns from pairs, here a sentence and the code it describes; the rest of the batch are the wrong
+#   answers.
+# - The recipe adds three terms: find your own (contrastive), do not crowd (spread-out), agree with the teacher (embedding
+#   matching).
+# - A first loss value can be predicted before training: the logarithm of the number of choices.
+# - A search is judged on data that it was not trained on, beside random weights, keyword search and a stronger model, all
+#   with the same questions.
+#
+# ## Where next
+#
+# - `01_embeddings_and_their_geometry`: what "near" means in such a space, and how to see that one is ill.
+# - The run is kept: `lab.load_run("runs/00_start_here")` opens it with its history, snapshots and model. The folder that
+#   `run.model.save_pretrained("my-model")` writes opens in `SentenceTransformer("my-model")` as well.
+
+# %%
+clock.report()
