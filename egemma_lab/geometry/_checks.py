@@ -1,4 +1,4 @@
-"""What every function of this package asks of its arrays."""
+"""What every function of this package asks of its arrays, and similarities a block of rows at a time."""
 
 import numpy as np
 
@@ -26,3 +26,23 @@ def as_unit_rows(embeddings, name="embeddings", at_least=2):
     if len(zero):
         raise ValueError(f"{name} has {len(zero)} zero rows, first row {zero[0]}: they have no direction")
     return rows / lengths
+
+
+CELLS = 2**23  # similarities held at once: 64 MB of float64
+
+
+def cosine_blocks(queries, corpus):
+    """Yield (start, cosines (c, n)) of unit rows, c queries at a time from row `start` on.
+
+    Rounded at the twelfth decimal, far below the digits of float32: so equal rows (and the many equal similarities
+    of quantized vectors) tie exactly, instead of being ordered by the noise of the matrix product.
+    """
+    step = max(1, CELLS // len(corpus))
+    for start in range(0, len(queries), step):
+        yield start, (queries[start : start + step] @ corpus.T).round(12)
+
+
+def without_self(block, start, value=-np.inf):
+    """The block (c, n) with each row's entry for itself set to `value`, in place."""
+    block[np.arange(len(block)), np.arange(start, start + len(block))] = value
+    return block

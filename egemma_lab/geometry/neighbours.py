@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from egemma_lab.geometry._checks import as_rows, as_unit_rows
-
-_CHUNK = 1024
+from egemma_lab.geometry._checks import as_rows, as_unit_rows, cosine_blocks, without_self
 
 
 def nearest(queries, corpus, k, exclude_self=False):
@@ -20,10 +18,9 @@ def nearest(queries, corpus, k, exclude_self=False):
     queries, corpus = as_unit_rows(queries, "queries", 1), as_unit_rows(corpus, "corpus", 1)
     _check_k(k, len(corpus) - exclude_self)
     scores, ids = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
-    for start in range(0, len(queries), _CHUNK):
-        block = queries[start : start + _CHUNK] @ corpus.T  # (c, n)
+    for start, block in cosine_blocks(queries, corpus):  # (c, n)
         if exclude_self:
-            block[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
+            without_self(block, start)
         best = _best(block, k)
         ids[start : start + len(block)] = best
         scores[start : start + len(block)] = np.take_along_axis(block, best, axis=1)
@@ -59,11 +56,12 @@ def neighbour_flips(before, after, k=10):
         raise ValueError(f"before has {len(before)} rows and after {len(after)}; row i must be the same text")
     _check_k(k, len(before) - 1)
     parts = []
-    for start in range(0, len(before), _CHUNK):
-        rows = np.arange(start, min(start + _CHUNK, len(before)))
-        sims = [space[rows] @ space.T for space in (before, after)]  # (c, n) each
-        for block in sims:
-            block[np.arange(len(rows)), rows] = -np.inf  # nobody is its own neighbour
+    for (start, old), (_, new) in zip(cosine_blocks(before, before), cosine_blocks(after, after)):
+        rows = np.arange(start, start + len(old))
+        sims = [
+            without_self(old, start),
+            without_self(new, start),
+        ]  # (c, n) each; nobody is its own neighbour
         ranks = [_ranks(block) for block in sims]
         inside = [rank <= k for rank in ranks]
         at, neighbour = np.nonzero(inside[0] != inside[1])

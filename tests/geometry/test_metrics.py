@@ -32,7 +32,7 @@ def test_a_uniform_sphere_reaches_the_limit(d):
 def test_uniformity_in_blocks_equals_one_block(monkeypatch):
     rows = sphere(50, 6)
     whole = geometry.uniformity(rows)
-    monkeypatch.setattr("egemma_lab.geometry.metrics._CHUNK", 7)
+    monkeypatch.setattr("egemma_lab.geometry._checks.CELLS", 7 * 50)
     assert geometry.uniformity(rows) == pytest.approx(whole)
 
 
@@ -76,6 +76,29 @@ def test_intrinsic_dimension_of_a_flat_cloud_in_a_large_space(dimension, within)
     turn = np.linalg.qr(rng.normal(size=(40, 40)))[0][:dimension]
     cloud = np.random.default_rng(1).normal(size=(2500, dimension)) @ turn
     assert geometry.intrinsic_dimension(cloud) == pytest.approx(dimension, abs=within)
+
+
+def test_intrinsic_dimension_against_plain_loops():
+    rows = rng.normal(size=(40, 3))
+    ratios = []
+    for i in range(40):
+        first, second = sorted(np.sqrt(sum((rows[i] - rows[j]) ** 2)) for j in range(40) if j != i)[:2]
+        ratios.append(second / first)
+    points = [(np.log(ratio), -np.log(1 - (i + 1) / 40)) for i, ratio in enumerate(sorted(ratios)[:36])]
+    slope = sum(x * y for x, y in points) / sum(x * x for x, _ in points)
+    assert geometry.intrinsic_dimension(rows) == pytest.approx(slope)
+
+
+def test_intrinsic_dimension_survives_rows_that_only_differ_in_their_last_digits():
+    cloud = np.random.default_rng(2).normal(size=(500, 3))
+    near = cloud[:5] * (1 + 1e-15)  # other bits, no measurable distance
+    assert geometry.intrinsic_dimension(np.vstack([cloud, near])) == pytest.approx(3, abs=0.4)
+
+
+@pytest.mark.parametrize("discard", [0.0, 1.0, -0.1])
+def test_intrinsic_dimension_refuses_an_impossible_discard(discard):
+    with pytest.raises(ValueError, match=f"discard={discard} must lie between 0 and 1"):
+        geometry.intrinsic_dimension(rng.normal(size=(20, 3)), discard=discard)
 
 
 def test_intrinsic_dimension_ignores_duplicates():

@@ -15,7 +15,7 @@ def by_hand(space, row, k):
 
 
 def test_nearest_against_plain_loops(monkeypatch):
-    monkeypatch.setattr("egemma_lab.geometry.neighbours._CHUNK", 8)
+    monkeypatch.setattr("egemma_lab.geometry._checks.CELLS", 8 * 30)
     space = sphere(30, 5)
     scores, ids = geometry.nearest(space, space, 4, exclude_self=True)
     assert ids.tolist() == [by_hand(space, row, 4) for row in range(30)]
@@ -27,8 +27,15 @@ def test_ties_go_to_the_lower_row():
     assert geometry.nearest(space[:1], space, 3)[1].tolist() == [[0, 1, 2]]
 
 
+def test_equal_similarities_do_not_flip_by_rounding():
+    """Binary vectors tie often; the same ones turned, so that only the last digits differ, must agree."""
+    signs = np.sign(sphere(60, 8, seed=4))
+    turn = np.linalg.qr(sphere(8, 8, seed=5))[0]
+    assert geometry.neighbour_flips(signs, signs @ turn, k=5).empty
+
+
 def test_flips_against_plain_loops(monkeypatch):
-    monkeypatch.setattr("egemma_lab.geometry.neighbours._CHUNK", 7)
+    monkeypatch.setattr("egemma_lab.geometry._checks.CELLS", 7 * 25)
     before, after, k = sphere(25, 6), sphere(25, 4, seed=1), 3
     frame = geometry.neighbour_flips(before, after, k=k)
     found = {(r.row, r.neighbour, r.change) for r in frame.itertuples()}

@@ -40,6 +40,7 @@ def test_too_many_dimensions_are_refused():
         geometry.pca_plane(np.random.default_rng(0).normal(size=(3, 5)), 3)
 
 
+@pytest.mark.slow
 def test_umap_repeats_and_keeps_groups_apart():
     rows, labels = blobs()
     first = geometry.project_umap(rows, seed=1)
