@@ -35,8 +35,9 @@ def train(
     model: an `EmbeddingGemma` (trained in place), a folder or Hub name, or a preset for fresh weights
         ("nano", "micro"), whose tokenizer is then trained on the pairs.
     pairs: anything `lab.data.load_pairs` takes, a `Mixture`, or several sources (see `as_mixture`).
-    teacher: a `Teacher` or the name of one, for embedding matching; cut to the model's width where it is
-        wider. None needs `Recipe(weights={"matching": 0})`.
+    teacher: a `Teacher`, or the name of one (then opened in the run's precision and reading at most
+        `max_tokens` of a text), for embedding matching; cut to the model's width where it is wider. None needs
+        `Recipe(weights={"matching": 0})`.
     recipe: a `Recipe`; None: the default one, 1,000 steps.
     output: the run's folder, new or of an earlier run; see `egemma_lab.train.folder` for what is in it.
     resume: True continues the run in `output` from its newest undamaged checkpoint, and returns a finished

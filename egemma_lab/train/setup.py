@@ -64,7 +64,11 @@ def set_up(given, stack):
     with accelerator.main_process_first():  # the first process fills the caches, the others find them
         mixture = as_mixture(given.pairs)
     plan = BatchPlan(mixture, recipe.batch_size, recipe.seed)
-    teacher = open_teacher(given.teacher, recipe)
+    # a resumed run keeps the precision it began with, wherever it is resumed
+    precision = (
+        files.read_info()["precision"] if resumed else best_precision(recipe.precision, accelerator.device)
+    )
+    teacher = open_teacher(given.teacher, recipe.replace(precision=precision), accelerator.device)
     rotation = learn_rotation(teacher, recipe, mixture, files, accelerator)
     model = choose_model(given, files, mixture, accelerator, resumed, teacher, rotation)
     targets = None
@@ -86,7 +90,6 @@ def set_up(given, stack):
     elif accelerator.is_main_process:
         recipe.to_yaml(files.recipe)
         files.write_status("running", 0)
-        precision = best_precision(recipe.precision, model.device)
         write_json(files.info, {**about, "precision": precision, **machine_and_versions(accelerator)})
     accelerator.wait_for_everyone()
 
@@ -107,7 +110,7 @@ def set_up(given, stack):
             distance=recipe.distance,
         ),
         accelerator=accelerator,
-        precision=files.read_info()["precision"],
+        precision=precision,
     )
     if resumed:
         _take_up(state, files)

@@ -3,14 +3,20 @@
 import torch
 from safetensors.torch import load_file, save
 
+from egemma_lab.train.machine import best_precision
 from egemma_lab.train.samples import some_texts
 from egemma_lab.train.storage import new_file
 
 ROTATION_TEXTS = 4096  # training texts a rotation is learnt from: ten and more a dimension
 
 
-def open_teacher(given, recipe):
-    """The teacher as it is, full width; None where none is given and none is needed."""
+def open_teacher(given, recipe, device):
+    """The teacher as it is, full width; None where none is given and none is needed.
+
+    One given by name computes in the run's precision and reads no further than the student does
+    (`recipe.max_tokens`): on a CPU its vectors would otherwise take longer than the training itself. A teacher
+    that was opened by the caller is taken as it is.
+    """
     if given is None:
         if recipe.weights["matching"] > 0:
             raise ValueError(
@@ -19,9 +25,7 @@ def open_teacher(given, recipe):
             )
         return None
     if isinstance(given, str):
-        from egemma_lab.model import load_teacher
-
-        return load_teacher(given)
+        return _open(given, recipe.max_tokens, best_precision(recipe.precision, device))
     missing = [name for name in ("encode", "cut", "width", "fingerprint") if not hasattr(given, name)]
     if missing:
         raise TypeError(
@@ -29,6 +33,15 @@ def open_teacher(given, recipe):
             "or the name of a model"
         )
     return given
+
+
+def _open(name, max_tokens, dtype):
+    from egemma_lab.model import load_teacher
+
+    teacher = load_teacher(name, dtype=dtype)
+    if teacher.max_seq_length is None or teacher.max_seq_length <= max_tokens:
+        return teacher
+    return load_teacher(name, dtype=dtype, max_seq_length=max_tokens)
 
 
 def fit_teacher(teacher, width, rotation=None):
