@@ -130,7 +130,7 @@ def test_train_then_the_same_call_again(data, tmp_path, capsys):
 
 def test_train_from_a_recipe_file(data, tmp_path, monkeypatch):
     Recipe(steps=9, batch_size=8, max_tokens=24, seed=4).to_yaml(tmp_path / "mine.yaml")
-    monkeypatch.setattr("egemma_lab.model.load_teacher", lambda name: FakeTeacher(96))
+    monkeypatch.setattr("egemma_lab.model.load_teacher", lambda name, **options: FakeTeacher(96))
     call = ["train", "--preset", "micro", "--data", str(data), "--output", str(tmp_path / "run")]
     assert main([*call, "--recipe", str(tmp_path / "mine.yaml"), "--steps", "1", "--vocab-size", "500"]) == 0
     run = load_run(tmp_path / "run")
@@ -183,7 +183,9 @@ def test_debug_shows_where(tmp_path):
 
 def test_evaluate_prints_all_side_by_side(run_folder, task, capsys, monkeypatch):
     asked = []
-    monkeypatch.setattr("egemma_lab.model.load_teacher", lambda name: asked.append(name) or FakeTeacher(96))
+    monkeypatch.setattr(
+        "egemma_lab.model.load_teacher", lambda name, **options: asked.append(name) or FakeTeacher(96)
+    )
     assert main(["evaluate", str(run_folder), "--tasks", str(task)]) == 0
     assert asked == ["fake-96"]  # the run's own, uncut
     lines = capsys.readouterr().out.splitlines()
