@@ -1,5 +1,4 @@
-"""The recipe, the loop, the run's folder. `lab.train(...)` trains: the package is callable, see
-`loop.train`."""
+"""The recipe, the loop, the run's folder. The package is its own verb: `lab.train(...)`."""
 
 from egemma_lab._callable import make_callable
 from egemma_lab.train.callbacks import Callback, TensorBoard

@@ -26,8 +26,7 @@ def checkpoint_folder(checkpoints, step):
 
 
 def save_checkpoint(checkpoints, step, model, optimizer, *, elapsed, keep):
-    """Write the checkpoint of `step` whole or not at all, then delete all but the newest `keep`. Returns its
-    path."""
+    """Write the checkpoint of `step` whole or not at all, delete all but the newest `keep`; returns its path."""
     target = checkpoint_folder(checkpoints, step)
     with new_folder(target) as folder:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

@@ -1,5 +1,4 @@
-"""Checks of a recipe's fields: each takes (name, value) and returns the clean value or says what is wrong
-with it."""
+"""Checks of a recipe's fields: each takes (name, value) and returns the clean value or says what is wrong."""
 
 import difflib
 import math

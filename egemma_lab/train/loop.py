@@ -1,5 +1,4 @@
-"""The training loop. What else happens in a run hangs on callbacks (callbacks.py); how it begins is in
-setup.py."""
+"""The training loop. What else a run does hangs on callbacks.py; how it begins is in setup.py."""
 
 import contextlib
 import time
@@ -184,16 +183,14 @@ def _budget_used(state, elapsed):
 
 
 def _progress_within(state):
-    """Where in the budget the coming step lies: its middle when steps are counted, its beginning by the
-    clock."""
+    """Where in the budget the coming step lies: its middle by steps, its beginning by the clock."""
     if state.steps is not None:
         return (state.step + 0.5) / state.steps
     return state.clock / (60.0 * state.recipe.minutes)
 
 
 def _seed_step(seed, step, process):
-    """Random numbers of a step are a function of (seed, step, process): resuming has no generator to
-    restore."""
+    """A step's random numbers follow from (seed, step, process): resuming has no generator to restore."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step, process]).generate_state(1, np.uint64)[0]))
 
 

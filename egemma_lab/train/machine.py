@@ -8,8 +8,7 @@ import torch
 
 
 def best_precision(wanted, device):
-    """ "float32" or "bfloat16": what the recipe says, or for "auto" bfloat16 where the hardware multiplies
-    it."""
+    """What the recipe says, or for "auto": "bfloat16" where the hardware multiplies it, else "float32"."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":

@@ -1,5 +1,4 @@
-"""From a batch of pairs to vectors: prompts, token ids one batch ahead of the compute, micro-batches by
-token count."""
+"""From a batch of pairs to vectors: prompts, token ids one batch ahead, micro-batches by token count."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +30,7 @@ class TokenBatch:
         return [[self.ids[index] for index in chunk] for chunk in self.order]
 
     def split(self, vectors):
-        """Vectors in the micro-batches' order (sides x B, d) -> anchors, positives, negatives or None: (B,
-        d) each."""
+        """Vectors in the micro-batches' order (sides x B, d) -> anchors, positives, negatives: (B, d) or None."""
         back = torch.as_tensor(np.argsort(np.concatenate(self.order)), device=vectors.device)
         parts = vectors[back].chunk(self.sides)
         return (*parts, None)[:3]
@@ -53,8 +51,7 @@ def tokenize_batch(model, batch, recipe):
 
 
 def encode_texts(model, texts, prompt_name, recipe):
-    """Vectors of the model as it stands, without gradient, cut and prompted as in training: (n, d)
-    float32."""
+    """Vectors of the model as it stands, cut and prompted as in training, no gradient: (n, d) float32."""
     ids = _token_ids(model, texts, prompt_name, recipe)
     order = token_budget_batches([len(i) for i in ids], recipe.token_budget)
     encode = encoder(model, "float32")
@@ -64,8 +61,7 @@ def encode_texts(model, texts, prompt_name, recipe):
 
 
 def encoder(model, precision):
-    """A function: lists of token ids -> (n, d) unit vectors, computed in "float32" or under "bfloat16"
-    autocast."""
+    """A function: n lists of token ids -> (n, d) unit vectors, in "float32" or under "bfloat16" autocast."""
 
     def encode(ids):
         input_ids, attention_mask = pad_batch(ids, device=model.device)

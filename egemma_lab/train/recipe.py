@@ -144,8 +144,7 @@ class Recipe:
             raise ValueError(f"{path}: {error}") from error
 
     def differences(self, other):
-        """Fields that differ from `other`, as {name: (mine, theirs)}, leaving out those that change no
-        result."""
+        """Fields that differ from `other` and change the result, as {name: (mine, theirs)}."""
         free = ("save_every", "keep_checkpoints")
         mine, theirs = self.to_dict(), other.to_dict()
         return {k: (mine[k], theirs[k]) for k in mine if k not in free and mine[k] != theirs[k]}

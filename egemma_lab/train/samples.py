@@ -4,8 +4,7 @@ import numpy as np
 
 
 def some_texts(mixture, seed, most):
-    """At most `most` of the mixture's texts, anchors and positives of rows drawn by the seed, equally many a
-    source."""
+    """At most `most` texts, anchors and positives of rows that the seed draws, as many of each source."""
     texts = []
     share = max(1, most // (2 * len(mixture.sources)))
     for index, source in enumerate(mixture.sources):

@@ -45,8 +45,7 @@ def _open(name, max_tokens, dtype):
 
 
 def fit_teacher(teacher, width, rotation=None):
-    """The teacher as a student of this width sees it: rotated where there is a rotation, cut,
-    re-normalised."""
+    """The teacher as a student of this width sees it: rotated where asked, cut, re-normalised."""
     if teacher.width < width:
         raise ValueError(
             f"teacher {teacher.name!r} is {teacher.width} wide and the student {width}; a teacher must be at "
