@@ -16,7 +16,7 @@
 # | | |
 # |---|---|
 # | Time | about 5 minutes on two CPU cores, two of them training; about 4 on a T4 or an H200 (estimated) |
-# | Memory | about 2 GB |
+# | Memory | about 3 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
 # The last cell prints what it really took. Your packages are not mine, so your numbers will differ from those shown
@@ -61,7 +61,7 @@ pairs = lab.data.load_pairs("python-docs", columns={"negative": None}, limit=siz
 say(f"**{len(pairs):,} pairs** from {len(set(pairs['package']))} packages installed here. Two short ones:")
 short = [row for row in pairs if len(row["anchor"]) < 70 and 100 < len(row["positive"]) < 300]
 for row in short[:2]:
-    print(f"anchor:    {row['anchor']}\npositive:  {row['package']}\n\n{row['positive']}\n\n{'-' * 60}")
+    print(f"anchor: {row['anchor']}\npositive, from {row['package']}:\n\n{row['positive']}\n\n{'-' * 60}")
 
 # %% [markdown]
 # Some packages are kept apart. No line of them is seen in training, so whatever is found in them is found by meaning and
@@ -194,9 +194,8 @@ guess
 # The teacher reads each training text once. Its vectors are kept on disk, so a second run finds them there.
 
 # %%
-cache = lab.data.TeacherCache(
-    teacher.cut(256)
-)  # the student is narrower: the teacher's first 256 numbers are kept
+narrow = teacher.cut(256)  # the student is narrower: the teacher's first 256 numbers are kept
+cache = lab.data.TeacherCache(narrow)
 for column, role in (("anchor", "query"), ("positive", "document")):
     cache.fill(pairs[column], role, show_progress_bar=False)
 cache.flush()
@@ -251,42 +250,22 @@ show(
 
 # %%
 widths = [int(name.split("/")[1]) for name in history if name.startswith("contrastive/")]
-full = f"contrastive/{widths[0]}"
-n_texts = sum(name.startswith("matching/") for name in history)
-meaning = pd.DataFrame(
-    [
-        (
-            f"contrastive, width {widths[0]}",
-            first[full],
-            last[full],
-            np.log(recipe.batch_size),
-            "all cosines are equal",
-        ),
-        (
-            "spread-out",
-            first["spread_out"],
-            last["spread_out"],
-            2 * len(widths),
-            "all texts have one direction",
-        ),
-        (
-            "spread-out",
-            first["spread_out"],
-            last["spread_out"],
-            sum(2 / w for w in widths),
-            "directions are random",
-        ),
-        ("matching", first["matching"], last["matching"], n_texts * 2**0.5, "unrelated to the teacher"),
-        ("matching", first["matching"], last["matching"], 0.0, "the teacher's own vectors"),
-    ],
-    columns=["term", "at the start", "at the end", "for comparison", "is the value if"],
-)
+sides = [name for name in history if name.startswith("matching/")]
+choices = recipe.batch_size
+compare = [  # term, value to compare with, when a model has it
+    (f"contrastive/{widths[0]}", np.log(choices), "all cosines are equal"),
+    ("spread_out", 2 * len(widths), "all texts have one direction"),
+    ("spread_out", sum(2 / width for width in widths), "directions are random"),
+    ("matching", len(sides) * 2**0.5, "unrelated to the teacher"),
+    ("matching", 0.0, "the teacher's own vectors"),
+]
+rows = [(name, first[name], last[name], value, when) for name, value, when in compare]
+right = np.exp(-last[f"contrastive/{widths[0]}"])
 say(
-    f"**{len(history)} steps**, {history['tokens'].sum():,.0f} tokens. At the end the right function, among "
-    f"{recipe.batch_size}, got a typical probability of {np.exp(-last[full]):.0%}; knowing nothing is "
-    f"{1 / recipe.batch_size:.1%}. (Start: first step. End: mean of the last ten.)"
+    f"**{len(history)} steps**, {history['tokens'].sum():,.0f} tokens. At the end the right function, among {choices}, got a "
+    f"typical probability of **{right:.0%}**; knowing nothing is {1 / choices:.1%}."
 )
-Table(meaning)
+Table(pd.DataFrame(rows, columns=["term", "first step", "last ten", "compare with", "which is the value if"]))
 
 # %% [markdown]
 # ## 6. Ask your own model
@@ -321,7 +300,7 @@ ask("Write a message to a log file")
 # - the **untrained** student has the same architecture and tokenizer, with random weights everywhere;
 # - **before step 1** is the student with its dictionary from the teacher, before it learnt anything;
 # - the **student** is yours;
-# - the **teacher** has several times as many layers' worth of computation behind it, and a billion pairs.
+# - the **teacher** is larger, and learnt from a billion pairs.
 #
 # *Recall@10* is the share of questions whose function is among the first ten found. *MRR@10* takes 1 for a first place, 1/2
 # for a second, 1/3 for a third, 0 beyond the tenth, and averages. *nDCG@10* is the same idea with a gentler discount.
@@ -338,7 +317,7 @@ scores["model"] = scores["model"].replace(
 )
 order = ["untrained", "before step 1", "student", "BM25", "teacher"]
 table = scores.pivot_table(index="model", columns="metric", values="value").loc[order]
-Table(table, digits=3)
+Table(table[["recall@1", "recall@10", "MRR@10", "nDCG@10"]], digits=3)
 
 # %%
 recall = table["recall@10"]
@@ -402,7 +381,7 @@ show(
         titles=("before step 1", "after training"),
         kept=kept,
         title="Functions of packages never seen in training",
-        axes=("first principal direction", "second"),
+        axes=("first principal direction", "second principal direction"),
     ),
     f"Two scatter plots of {len(shown)} functions, marked by package, before and after training. The maps keep "
     f"{kept[0]:.0%} and {kept[1]:.0%} of the true nearest neighbours.",
@@ -417,14 +396,9 @@ def same_package(vectors):
 
 
 rows = {"before step 1": before, "after training": after, "teacher": teacher_vectors[shown]}
-Table(
-    pd.DataFrame(
-        {
-            name: {"nearest is of the same package": same_package(v)} | lab.geometry.report(v)
-            for name, v in rows.items()
-        }
-    ).T[["nearest is of the same package", "mean_cosine", "uniformity", "effective_rank"]]
-)
+health = pd.DataFrame({name: lab.geometry.report(vectors) for name, vectors in rows.items()}).T
+health.insert(0, "nearest is of the same package", [same_package(vectors) for vectors in rows.values()])
+Table(health.rename(columns=lambda name: name.replace("_", " ")).iloc[:, :5])
 
 # %% [markdown]
 # The table does not depend on the drawing. Notebook 01 explains its columns, and how to read such maps, and how not to.
