@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+LAPTOP = {
+    "warm_start": True,
+    "max_tokens": 64,
+}  # for fresh weights, so that minutes on two cores show something
 EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError)
 
 
@@ -54,7 +58,14 @@ def build_parser():
         "train", train, "Train a model on pairs of texts; the same call again continues it."
     ).add_argument
     which = commands.choices["train"].add_mutually_exclusive_group(required=True)
-    which.add_argument("--preset", metavar="NAME", help="fresh weights of this size: micro, nano or 300m")
+    which.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="fresh weights of this size: micro, nano or 300m. Without --recipe, and with a teacher, these laptop "
+        "settings hold: "
+        + " ".join(f"{name}={value}" for name, value in LAPTOP.items())
+        + "; --set overrides them",
+    )
     which.add_argument("--model", help="folder or Hub name of a model to go on with")
     add(
         "--data",
@@ -170,6 +181,9 @@ def _recipe(arguments):
         changes[name] = parse_yaml(value)
     if arguments.teacher == "none":
         changes.setdefault("weights", {**recipe.weights, "matching": 0})
+    elif arguments.preset is not None and arguments.recipe is None:
+        for name, value in LAPTOP.items():
+            changes.setdefault(name, value)
     try:
         return recipe.replace(**changes)
     except ValueError as error:
