@@ -148,14 +148,11 @@ def train(arguments):
         arguments.parser.error(f"--preset {arguments.preset} is not one of {', '.join(PRESETS)}")
     if arguments.model in PRESETS:
         model = load_model(arguments.model)  # the bundled model of that name, not fresh weights
-    teacher = arguments.teacher
-    if teacher is None and recipe.weights["matching"] > 0:
-        teacher = MINILM
     pairs = [Source(Path(name).name, load_pairs(name, limit=arguments.limit)) for name in arguments.data]
     run = train(
         model,
         pairs,
-        teacher=None if teacher == "none" else teacher,
+        teacher=_teacher(arguments, recipe),
         recipe=recipe,
         output=arguments.output,
         resume=not arguments.no_resume,
@@ -181,13 +178,20 @@ def _recipe(arguments):
         changes[name] = parse_yaml(value)
     if arguments.teacher == "none":
         changes.setdefault("weights", {**recipe.weights, "matching": 0})
-    elif arguments.preset is not None and arguments.recipe is None:
-        for name, value in LAPTOP.items():
-            changes.setdefault(name, value)
     try:
-        return recipe.replace(**changes)
+        recipe = recipe.replace(**changes)
+        if arguments.preset is None or arguments.recipe is not None or _teacher(arguments, recipe) is None:
+            return recipe
+        return recipe.replace(**{name: value for name, value in LAPTOP.items() if name not in changes})
     except ValueError as error:
         arguments.parser.error(str(error))
+
+
+def _teacher(arguments, recipe):
+    """The name of the teacher, or None: the default one is there where the recipe has something to match."""
+    if arguments.teacher is None:
+        return MINILM if recipe.weights["matching"] > 0 else None
+    return None if arguments.teacher == "none" else arguments.teacher
 
 
 def evaluate(arguments):

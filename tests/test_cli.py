@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fake_teacher import FakeTeacher
 
-from egemma_lab.cli import main, read_texts
+from egemma_lab.cli import MINILM, _recipe, _teacher, build_parser, main, read_texts
 from egemma_lab.train import Recipe, load_run
 
 
@@ -140,6 +140,24 @@ def test_train_from_a_recipe_file(data, tmp_path, monkeypatch):
         main([*call, "--teacher", "none", *QUICK, "--steps", "1", "--vocab-size", "500", "--no-resume"]) == 0
     )
     assert load_run(tmp_path / "run.previous").recipe.seed == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "teacher", "warm_start", "max_tokens"),
+    [
+        (["--preset", "nano"], MINILM, True, 64),
+        (["--preset", "nano", "--set", "warm_start=false"], MINILM, False, 64),
+        (["--preset", "nano", "--teacher", "none"], None, False, 128),
+        (["--preset", "nano", "--set", "weights={matching: 0}"], None, False, 128),
+        (["--preset", "nano", "--set", "weights={matching: 0}", "--teacher", "other"], "other", True, 64),
+        (["--model", "nano"], MINILM, False, 128),
+    ],
+)
+def test_teacher_and_laptop_settings(options, teacher, warm_start, max_tokens):
+    arguments = build_parser().parse_args(["train", *options, "--data", "x", "--output", "y"])
+    recipe = _recipe(arguments)
+    assert _teacher(arguments, recipe) == teacher
+    assert (recipe.warm_start, recipe.max_tokens) == (warm_start, max_tokens)
 
 
 @pytest.mark.parametrize(
