@@ -217,7 +217,6 @@ say(
 recipe = lab.Recipe(
     minutes=sized(2, 0.1),
     batch_size=sized(64, 8),
-    learning_rate=5e-4,
     max_tokens=64,  # of a function, as much as the teacher reads
     warm_start=True,
     seed=0,
