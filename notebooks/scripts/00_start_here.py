@@ -16,7 +16,7 @@
 # | | |
 # |---|---|
 # | Time | about 5 minutes on two CPU cores, two of them training; about 4 on a T4 or an H200 (estimated) |
-# | Memory | about 3 GB |
+# | Memory | about 4 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
 # The last cell prints what it really took. Your packages are not mine, so your numbers will differ from those shown
