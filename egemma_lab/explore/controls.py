@@ -2,11 +2,14 @@
 
 import sys
 
-from egemma_lab.explore.showing import show
+from egemma_lab.explore.showing import bundle, show
 
 
 def move(make, alt, /, **controls):
-    """A figure with sliders: each move calls `make` again and redraws, and a static picture stays below.
+    """A figure with sliders: each move calls `make` again and redraws.
+
+    Its starting position travels in the same output as a figure and a picture of its own (see `show`): that is
+    what a reader sees who has no kernel.
 
     Parameters
     ----------
@@ -47,8 +50,7 @@ def move(make, alt, /, **controls):
     for control in inputs.values():
         control.observe(redraw, names="value")
     box = widgets.VBox([*inputs.values(), live])
-    _display(box, alt)
-    show(start, alt)
+    _display(box, start, alt)
     return box
 
 
@@ -67,10 +69,11 @@ def _control(widgets, name, spec):
     return kind(value=start, min=low, max=high, step=step, layout=layout, continuous_update=True, **common)
 
 
-def _display(box, alt):
+def _display(box, start, alt):
     from IPython import get_ipython
 
     if get_ipython() is None:
+        show(start, alt)
         return
     from IPython.display import display
 
@@ -78,13 +81,7 @@ def _display(box, alt):
         from google.colab import output
 
         output.enable_custom_widget_manager()
-    # the widget's own text form is a page of traits; what a reader without a kernel needs is this sentence
-    data = {
-        "application/vnd.jupyter.widget-view+json": {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": box.model_id,
-        },
-        "text/plain": f"Run this cell to move: {alt}",
-    }
-    display(data, raw=True, metadata={"alt": alt})
+    data, metadata = bundle(start, alt)
+    # the same identifiers in ipywidgets 7 and 8; JupyterLab and Colab show this one before all others
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    display({"application/vnd.jupyter.widget-view+json": view, **data}, raw=True, metadata=metadata)

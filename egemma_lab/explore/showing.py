@@ -15,8 +15,8 @@ def show(fig, alt, *, width=None, height=None):
     """Display a plotly figure: interactive, with a static picture and a description in words beside it.
 
     The three travel in one output, and whoever opens the notebook shows the best they can: JupyterLab and
-    VS Code the live figure, GitHub the PNG, a screen reader `alt`. The PNG needs kaleido and a Chrome or
-    Chromium; without one, and in fast mode, it is left out. In Colab plotly's own renderer is used.
+    VS Code the live figure, GitHub the picture, a screen reader `alt`. The picture needs kaleido and a
+    Chrome or Chromium; without one, and in fast mode, it is left out. In Colab plotly's own renderer is used.
     Outside a notebook the description is printed.
 
     Parameters
@@ -51,11 +51,11 @@ def bundle(fig, alt, *, width=None, height=None):
     live["config"] = {"displaylogo": False, "responsive": True}
     data = {PLOTLY_MIME: live, "text/plain": alt}
     metadata = {"alt": alt}
-    png = None if fast_mode() else camera.photograph(fig, width=width, height=height)
-    if png is not None:
-        data["image/png"] = base64.b64encode(png).decode("ascii")
+    picture = None if fast_mode() else camera.photograph(fig, width=width, height=height)
+    if picture is not None:
+        data["image/jpeg"] = base64.b64encode(picture).decode("ascii")
         # its size in layout pixels: the file has more, for sharp screens
-        metadata["image/png"] = {"alt": alt, "width": int(width or fig.layout.width or WIDTH)}
+        metadata["image/jpeg"] = {"alt": alt, "width": int(width or fig.layout.width or WIDTH)}
     return data, metadata
 
 

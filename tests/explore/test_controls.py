@@ -36,13 +36,13 @@ def test_a_start_outside_its_range_is_named():
         move(wave, "A sine", frequency=(0, 1, 9, 1))
 
 
-def test_the_widget_says_in_words_what_it_is(monkeypatch):
+def test_the_widget_travels_with_its_starting_position(monkeypatch):
     outputs = []
     monkeypatch.setenv("EGEMMA_FAST", "1")
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", lambda data, **kw: outputs.append((data, kw["metadata"])))
     box = move(wave, "A sine of frequency 2", frequency=(2, 1, 9, 1))
-    (widget, _), (static, metadata) = outputs
-    assert widget["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
-    assert widget["text/plain"] == "Run this cell to move: A sine of frequency 2"
-    assert static["text/plain"] == metadata["alt"] == "A sine of frequency 2"
+    [(data, metadata)] = outputs
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
+    assert data["application/vnd.plotly.v1+json"]["layout"]["title"]["text"] == "sine of frequency 2"
+    assert data["text/plain"] == metadata["alt"] == "A sine of frequency 2"

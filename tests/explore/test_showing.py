@@ -8,7 +8,7 @@ import pytest
 from egemma_lab.explore import camera
 from egemma_lab.explore.showing import PLOTLY_MIME, bundle, show
 
-PNG = b"\x89PNG not really"
+PICTURE = b"not really a picture"
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def test_alt_text_is_required(line, alt):
 
 
 def test_one_bundle_with_figure_picture_and_words(line, slow_mode, monkeypatch):
-    monkeypatch.setattr(camera, "photograph", lambda fig, **size: PNG)
+    monkeypatch.setattr(camera, "photograph", lambda fig, **size: PICTURE)
     data, metadata = bundle(line, "A line that\n rises and falls")
-    assert set(data) == {PLOTLY_MIME, "image/png", "text/plain"}
+    assert set(data) == {PLOTLY_MIME, "image/jpeg", "text/plain"}
     assert data[PLOTLY_MIME]["layout"]["title"]["text"] == "A line"
-    assert base64.b64decode(data["image/png"]) == PNG
+    assert base64.b64decode(data["image/jpeg"]) == PICTURE
     assert data["text/plain"] == "A line that rises and falls"
-    assert metadata == {"alt": data["text/plain"], "image/png": {"alt": data["text/plain"], "width": 900}}
+    assert metadata == {"alt": data["text/plain"], "image/jpeg": {"alt": data["text/plain"], "width": 900}}
 
 
 def test_without_a_browser_the_figure_and_the_words_stay(line, slow_mode, monkeypatch):
@@ -47,7 +47,7 @@ def test_without_a_browser_the_figure_and_the_words_stay(line, slow_mode, monkey
 def test_fast_mode_opens_no_browser(line, monkeypatch):
     monkeypatch.setenv("EGEMMA_FAST", "1")
     monkeypatch.setattr(camera, "photograph", lambda fig, **size: pytest.fail("drew a picture in fast mode"))
-    assert "image/png" not in bundle(line, "A line")[0]
+    assert "image/jpeg" not in bundle(line, "A line")[0]
 
 
 def test_notebook_gets_exactly_one_output(line, monkeypatch):
