@@ -92,23 +92,17 @@ def untrained(model, seed=0):
     Raises TypeError for anything but an EmbeddingGemma: of another model the shape alone does not tell how
     its weights begin.
     """
-    import torch
-    from torch import nn
-
-    from egemma_lab.model import EmbeddingGemma, EmbeddingGemmaConfig
+    from egemma_lab.model import EmbeddingGemma, fresh_model
 
     if not isinstance(model, EmbeddingGemma):
         raise TypeError(
             f'baseline "untrained" needs an EmbeddingGemma, a {type(model).__name__} cannot start anew'
         )
-    config = EmbeddingGemmaConfig.from_dict(model.config.to_dict())
-    with torch.random.fork_rng(devices=[]):  # as new_model does for a preset
-        torch.default_generator.manual_seed(seed)
-        fresh = EmbeddingGemma(config, model.tokenizer, prompts=model.prompts, name=f"{model.name} untrained")
-        for layer in (fresh.dense_up, fresh.dense_down):
-            nn.init.orthogonal_(layer.weight, gain=max(1.0, layer.in_features / layer.out_features) ** 0.5)
+    fresh = fresh_model(
+        model.config, model.tokenizer, seed, prompts=model.prompts, name=f"{model.name} untrained"
+    )
     fresh.max_seq_length = model.max_seq_length
-    return fresh.to(model.device).eval()
+    return fresh.to(model.device)
 
 
 def opened(model):

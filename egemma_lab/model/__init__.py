@@ -11,6 +11,7 @@ _PUBLIC = {
     "EmbeddingGemma": "embedding_gemma",
     "EmbeddingGemmaConfig": "embedding_gemma",
     "new_model": "presets",
+    "fresh_model": "presets",
     "preset_config": "presets",
     "PRESETS": "presets",
     "load_model": "folder",

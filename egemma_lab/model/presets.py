@@ -97,10 +97,17 @@ def new_model(preset, tokenizer, seed=0):
     >>> model.encode("a text").shape
     (64,)
     """
-    config = preset_config(preset, vocab_size=len(tokenizer))
+    return fresh_model(preset_config(preset, vocab_size=len(tokenizer)), tokenizer, seed, name=preset)
+
+
+def fresh_model(config, tokenizer, seed=0, **options):
+    """A model of any configuration with fresh weights, as `new_model` begins them.
+
+    `options` are those of `EmbeddingGemma`: prompts, default_prompt_name, name.
+    """
     with torch.random.fork_rng(devices=[]):  # the CPU's state alone: nothing is drawn on another device
         torch.default_generator.manual_seed(seed)
-        model = EmbeddingGemma(config, tokenizer, name=preset)
+        model = EmbeddingGemma(config, tokenizer, **options)
         for layer in (model.dense_up, model.dense_down):
             nn.init.orthogonal_(layer.weight, gain=max(1.0, layer.in_features / layer.out_features) ** 0.5)
     return model.eval()
