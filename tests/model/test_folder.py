@@ -190,7 +190,8 @@ def test_bundled_models_all_open():
         assert load_model(name).name == name
 
 
-def test_missing_folders_and_files(tmp_path):
+def test_missing_folders_and_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the README's own command has been run, runs/first/final is there
     for name in ("./nowhere", "/no/where", "~/nowhere", "runs/first/final", Path("owner/name"), Path("x")):
         with pytest.raises(FileNotFoundError, match="there is no folder"):
             load_model(name)
