@@ -17,6 +17,7 @@ _PUBLIC = {
     "load_model": "folder",
     "load_teacher": "teacher",
     "Teacher": "teacher",
+    "nearest_rotation": "teacher",
     "pca_rotation": "teacher",
     "warm_start": "token_table",
     "doctor": "diagnosis",

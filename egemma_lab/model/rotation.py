@@ -28,6 +28,26 @@ def pca_rotation(vectors):
     return np.ascontiguousarray(columns * np.sign(largest), dtype=np.float32)
 
 
+def nearest_rotation(vectors, targets):
+    """The rotation after which vectors lie nearest to their targets: (n, d), (n, d) -> (d, d), float32.
+
+    Of all orthonormal matrices the one with the least sum of squared distances between vectors @ rotation and
+    targets (orthogonal Procrustes, Schoenemann 1966): U V' of the singular value decomposition U S V' of
+    vectors' targets. It turns a student's space towards its teacher's without changing a cosine within it.
+    ValueError unless both have one shape, with n >= d.
+
+    >>> nearest_rotation(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])).tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    vectors, targets = (np.asarray(x, dtype=np.float64) for x in (vectors, targets))
+    if vectors.shape != targets.shape or vectors.ndim != 2 or vectors.shape[0] < vectors.shape[1]:
+        raise ValueError(
+            f"vectors of shape {vectors.shape} and targets of shape {targets.shape}: expected both (n, d), n at least d"
+        )
+    left, _, right = np.linalg.svd(vectors.T @ targets)
+    return (left @ right).astype(np.float32)
+
+
 def check_rotation(rotation, width):
     """The matrix as float32, or ValueError where it is not an orthonormal (width, width) one."""
     rotation = np.ascontiguousarray(rotation, dtype=np.float32)

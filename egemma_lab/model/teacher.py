@@ -8,10 +8,10 @@ import numpy as np
 
 from egemma_lab.model.encode import LONG_INPUT
 from egemma_lab.model.minilm import MINILM, minilm_folder
-from egemma_lab.model.rotation import check_rotation, pca_rotation
+from egemma_lab.model.rotation import check_rotation, nearest_rotation, pca_rotation
 from egemma_lab.model.tokenizing import check_texts
 
-__all__ = ["Teacher", "load_teacher", "pca_rotation"]
+__all__ = ["Teacher", "load_teacher", "nearest_rotation", "pca_rotation"]
 
 
 class Teacher:

@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save
 from egemma_lab.train.language_recipe import LanguageRecipe
 from egemma_lab.train.samples import some_texts
 from egemma_lab.train.storage import new_file, new_folder
+from egemma_lab.train.teacher_choice import fit_teacher
 
 ROTATION_TEXTS = 8192
 
@@ -41,7 +42,8 @@ def open_stage_teacher(recipe, data, folder):
 def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
     """`folder/model`: the model before the first stage; made once, found again after a kill.
 
-    Its tokenizer is trained on texts of all views. The start's kind "warm_start" needs a teacher; "decoder" and
+    The start's kind "model" goes on from one that exists, with its tokenizer; for the others a tokenizer is trained
+    on texts of all views. The kind "warm_start" needs a teacher; "decoder" and
     "encoder_decoder" train a language model in `folder` first (runs of their own, resumable).
     """
     folder = Path(folder)
@@ -50,6 +52,17 @@ def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
         return
     from egemma_lab.model import load_model, new_model, train_tokenizer, warm_start
 
+    if recipe.start["kind"] == "model":
+        model = load_model(recipe.start["model"])
+        if teacher is not None:
+            _turn(
+                model,
+                fit_teacher(teacher, model.config.output_width, rotation),
+                _texts(recipe, data, ROTATION_TEXTS),
+            )
+        with new_folder(model_folder) as unfinished:
+            model.save_pretrained(unfinished)
+        return
     tokenizer_folder = folder / "fresh"
     if not tokenizer_folder.exists():
         texts = _texts(recipe, data, recipe.tokenizer["texts"])
@@ -66,6 +79,21 @@ def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
         model = _language_start(recipe, data, model, folder, show_progress_bar)
     with new_folder(model_folder) as unfinished:
         model.save_pretrained(unfinished)
+
+
+def _turn(model, teacher, texts):
+    """Turn the model's vectors, by its last Dense layer, to where they lie nearest to the teacher's.
+
+    No cosine changes at full width; short prefixes hold what the teacher's do from the first step on.
+    """
+    import torch
+
+    from egemma_lab.model import nearest_rotation
+
+    rotation = nearest_rotation(model.encode_document(texts), teacher.encode(texts, role="document"))
+    with torch.no_grad():
+        weight = model.dense_down.weight  # (d, 4h)
+        weight.copy_(torch.from_numpy(rotation).T @ weight)
 
 
 def _language_start(recipe, data, model, folder, show_progress_bar):

@@ -10,7 +10,7 @@ from egemma_lab.train.recipe import Recipe
 from egemma_lab.train.stage_data import refuse_unknown
 from egemma_lab.train.yaml_file import read_yaml
 
-STARTS = ("warm_start", "encoder_decoder", "decoder", "random")
+STARTS = ("warm_start", "encoder_decoder", "decoder", "random", "model")
 # kind of a stage -> what its section may hold besides "name" and "kind"; stages.py has a function for each
 KINDS = {
     "train": ("what", "sources", "recipe"),
@@ -20,7 +20,7 @@ KINDS = {
 METHODS = ("uniform", "greedy")
 _TEACHER = {"name": None, "dtype": "float32", "max_seq_length": None, "rotation": None}
 _TOKENIZER = {"vocab_size": 8192, "texts": 60_000}
-_START = {"kind": "warm_start", "decoder": {}, "denoising": {}}
+_START = {"kind": "warm_start", "model": None, "decoder": {}, "denoising": {}}
 _DEVELOPMENT = {"sets": [], "texts": [], "tasks": [], "queries": 300}
 _NAME = re.compile(r"[\w.-]+")
 
@@ -36,7 +36,8 @@ class StagedRecipe:
     teacher: `name`, `dtype` and `max_seq_length` as in `load_teacher`; `rotation`: "pca" or None.
     start: `kind`, one of "warm_start" (the token table is what the teacher says of each piece), "encoder_decoder"
         and "decoder" (stage 0: a decoder trained on next tokens, its section `decoder` a `LanguageRecipe`, and
-        its adaptation by masked spans, `denoising` another) or "random".
+        its adaptation by masked spans, `denoising` another), "random", or "model": the one that `model` names
+        (a folder, a bundled or a Hub's name) goes on with its own tokenizer, turned towards the teacher.
     development: what the development score is made of: `sets` whose held-out pairs are searched, `texts` whose
         held-out texts are compared with the teacher, `tasks` of the suite; `queries` of each.
     stages: a list. Each has a `name`, a `kind` and perhaps `what` (a sentence for the model card):
@@ -71,6 +72,11 @@ class StagedRecipe:
             object.__setattr__(self, section, {**defaults, **getattr(self, section)})
         if self.start["kind"] not in STARTS:
             raise ValueError(f"start: kind={self.start['kind']!r} is not one of {', '.join(STARTS)}")
+        if (self.start["kind"] == "model") != (self.start["model"] is not None):
+            raise ValueError(
+                f"start: kind={self.start['kind']!r} with model={self.start['model']!r}: the kind 'model', and no "
+                "other, goes on from the model named there"
+            )
         for part in ("decoder", "denoising"):
             LanguageRecipe(**self.start[part])
         if not self.stages:

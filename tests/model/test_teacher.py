@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from egemma_lab.model import load_teacher, minilm, pca_rotation, teacher_encoders
+from egemma_lab.model import load_teacher, minilm, nearest_rotation, pca_rotation, teacher_encoders
 from egemma_lab.model.rotation import check_rotation
 from egemma_lab.model.teacher_encoders import LibraryEncoder, open_sentence_transformer
 
@@ -314,3 +314,24 @@ def test_importing_the_module_imports_no_library():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
     assert not {"sentence_transformers", "transformers", "huggingface_hub"} & set(modules.split())
+
+
+def test_nearest_rotation_finds_the_rotation_again_and_none_is_nearer():
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((200, 6))
+    rotation = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    np.testing.assert_allclose(nearest_rotation(vectors, vectors @ rotation), rotation, atol=1e-5)
+
+    targets = vectors + rng.standard_normal((200, 6))
+    nearest = nearest_rotation(vectors, targets)
+    np.testing.assert_allclose(nearest.T @ nearest, np.eye(6), atol=1e-5)
+    best = np.square(vectors @ nearest - targets).sum()
+    for noise in rng.standard_normal((50, 6, 6)) * 0.1:
+        left, _, right = np.linalg.svd(nearest + noise)
+        assert np.square(vectors @ (left @ right) - targets).sum() > best
+
+
+@pytest.mark.parametrize("shapes", [((9, 4), (8, 4)), ((9, 4), (9, 5)), ((3, 4), (3, 4))])
+def test_nearest_rotation_refuses_rows_that_do_not_belong_together(shapes):
+    with pytest.raises(ValueError, match="expected both"):
+        nearest_rotation(*(np.ones(shape) for shape in shapes))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from fake_teacher import FakeTeacher
+from safetensors.numpy import load_file
 
 from egemma_lab.model import load_model
 from egemma_lab.train import load_run
@@ -145,6 +146,23 @@ def test_every_start_gives_a_model_to_go_on_with(make, recipe, kind, tmp_path):
     assert (tmp_path / "out" / "0-start" / "decoder").exists() == (kind != "random")
 
 
+def test_a_model_that_goes_on_is_turned_towards_the_teacher_and_keeps_its_cosines(make, recipe, tmp_path):
+    recipe["stages"] = recipe["stages"][:1]
+    make(recipe, "first")
+    first = load_model(tmp_path / "first" / "final")
+    recipe["start"] = {"kind": "model", "model": str(tmp_path / "first" / "final")}
+    recipe["stages"][0]["recipe"]["learning_rate"] = 1e-9  # leaves the turned start as it is
+    make(recipe, "second")
+    start = load_model(tmp_path / "second" / "0-start" / "model")
+    assert start.tokenizer.get_vocab() == first.tokenizer.get_vocab()
+    texts = [f"text number {n} of many" for n in range(40)]
+    before, after = first.encode_document(texts), start.encode_document(texts)
+    np.testing.assert_allclose(before @ before.T, after @ after.T, atol=1e-5)
+    rotation = load_file(tmp_path / "second" / "0-start" / "rotation.safetensors")["rotation"]
+    target = FakeTeacher(64).encode(texts) @ rotation
+    assert (after * target).sum() > (before * target).sum() + 0.1
+
+
 def test_scale_shortens_every_stage(recipe):
     recipe["start"] = {"kind": "decoder", "decoder": {"steps": 1000}}
     recipe["stages"][0]["recipe"].update(steps=1000, snapshot_every=100)
@@ -165,6 +183,8 @@ def test_scale_shortens_every_stage(recipe):
         ({"stage": []}, "no field 'stage'; did you mean 'stages'"),
         ({"teacher": {"nam": "x"}}, "teacher: no field 'nam'"),
         ({"start": {"kind": "warm"}}, "start: kind='warm' is not one of"),
+        ({"start": {"kind": "model"}}, "start: kind='model' with model=None"),
+        ({"start": {"model": "nano"}}, "start: kind='warm_start' with model='nano'"),
         ({"start": {"decoder": {"step": 3}}}, "no field 'step'"),
         ({"stages": [{"name": "a", "kind": "soap"}]}, "kind='soap'; did you mean 'soup'"),
         ({"stages": [{"name": "a", "sources": []}]}, "'a': there are no sources"),
