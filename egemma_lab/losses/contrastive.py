@@ -7,10 +7,20 @@ import torch.nn.functional as F
 
 from ._vectors import in_full_precision, rows
 
+HARD_NEGATIVES = ("own", "batch")
+
 
 @in_full_precision
 def contrastive_loss(
-    query, positive, negative=None, *, temperature=0.05, hardness=5.0, query_ids=None, positive_ids=None
+    query,
+    positive,
+    negative=None,
+    *,
+    temperature=0.05,
+    hardness=5.0,
+    hard_negatives="own",
+    query_ids=None,
+    positive_ids=None,
 ):
     """Mean over i of −log of the share that row i's positive has in row i's denominator.
 
@@ -20,7 +30,8 @@ def contrastive_loss(
         1_TN(i,j) = 0 where another row j has q_j = q_i or p_j = p_i, else 1
 
     sim is the cosine and sg stops the gradient, so w_i says how much a hard negative counts and is never
-    itself a reason to move. Only the row's own hard negative counts: those of other rows stay out of Z_i.
+    itself a reason to move. Only the row's own hard negative counts: those of other rows stay out of Z_i, unless
+    `hard_negatives` is "batch".
 
     The case j = i: read to the letter, 1_TN(i,i) = 0, and the positive would leave its own denominator (the
     "decoupled" form, which can fall below 0). Here it stays, as in every softmax loss: the loss is then a
@@ -31,6 +42,8 @@ def contrastive_loss(
             be None. Computed in float32, in float64 if one of them is float64.
         temperature: τ > 0. The paper prints none; 0.05 is the usual one for cosines of this kind of model.
         hardness: α >= 0, 5 in the paper; 0 switches the weighting off (w_i = 1).
+        hard_negatives: "own", the paper's form, or "batch": the hard negatives of all rows stand in Z_i, each with
+            the weight of its own cosine to q_i (the form of sentence-transformers' MultipleNegativesRankingLoss).
         query_ids, positive_ids: B ids (a tensor or any sequence of hashables), equal where the *texts* are
             equal. Without them nothing is masked: dropout makes equal texts unequal vectors.
 
@@ -47,6 +60,7 @@ def contrastive_loss(
     """
     query, positive, negative = rows(query=query, positive=positive, negative=negative)
     check_scales(temperature, hardness)
+    check_hard_negatives(hard_negatives)
     q, p = F.normalize(query), F.normalize(positive)  # (B, d)
     logits = q @ p.T / temperature  # (B, B)
     masked = duplicates(len(q), query_ids, positive_ids, q.device)
@@ -54,8 +68,10 @@ def contrastive_loss(
         logits = logits.masked_fill(masked, -torch.inf)
     denominator = logits.logsumexp(dim=1)  # (B,)
     if negative is not None:
-        hard = (q * F.normalize(negative)).sum(dim=1)  # (B,)
-        denominator = torch.logaddexp(denominator, hard_logits(hard, temperature, hardness))
+        n = F.normalize(negative)
+        hard = q @ n.T if hard_negatives == "batch" else (q * n).sum(dim=1, keepdim=True)  # (B, B) or (B, 1)
+        hard = hard_logits(hard, temperature, hardness).logsumexp(dim=1)  # (B,)
+        denominator = torch.logaddexp(denominator, hard)
     return (denominator - logits.diagonal()).mean()
 
 
@@ -89,3 +105,8 @@ def check_scales(temperature, hardness):
         raise ValueError(
             f"hardness={hardness} must be a finite number >= 0; the paper's is 5, and 0 switches it off"
         )
+
+
+def check_hard_negatives(hard_negatives):
+    if hard_negatives not in HARD_NEGATIVES:
+        raise ValueError(f"hard_negatives={hard_negatives!r} is not one of {', '.join(HARD_NEGATIVES)}")

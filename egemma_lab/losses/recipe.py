@@ -9,10 +9,12 @@ import torch
 from ._contrastive_prefixes import contrastive_at_widths
 from ._spread_out_prefixes import spread_out_at_widths
 from ._vectors import check_dim_weights, check_dims, in_full_precision, rows
-from .contrastive import check_scales, duplicates
+from .contrastive import check_hard_negatives, check_scales, contrastive_loss, duplicates
 from .matching import check_distance, embedding_matching_loss
+from .matryoshka import unit_prefix
 
 TERMS = ("contrastive", "spread_out", "matching")
+SIDES = ("query", "positive", "negative")
 
 
 class RecipeOutput(NamedTuple):
@@ -30,9 +32,11 @@ class RecipeLoss:
         weights: {"contrastive": c_C, "spread_out": c_S, "matching": c_D}, each >= 0; a term left out keeps 1.
             The paper prints no coefficients; 1 each is its formula as it stands. A term of weight 0 is still
             computed and reported, without gradient.
-        temperature, hardness: as in `contrastive_loss`.
+        temperature, hardness, hard_negatives: as in `contrastive_loss`. "batch" is computed width by width, in
+            about twice the time.
         dims: prefix widths in decreasing order (`model.widths`); dim_weights: one a width, default 1 each.
         distance: as in `embedding_matching_loss`. L_D stays at full width, as in the paper.
+        match: the sides whose vectors are matched; the paper's three by default.
 
     Call it with (B, d) tensors; without `positive` (single texts) matching is the only term. It returns a
     `RecipeOutput`. Its `terms`, in order: "loss" (the weighted
@@ -60,6 +64,8 @@ class RecipeLoss:
     dims: tuple = (768, 512, 256, 128)
     dim_weights: tuple | None = None
     distance: str = "l2"
+    hard_negatives: str = "own"
+    match: tuple = SIDES
 
     def __post_init__(self):
         self.weights = dict.fromkeys(TERMS, 1.0) | dict(self.weights or {})
@@ -71,7 +77,12 @@ class RecipeLoss:
                     f"weights[{name!r}]={weight} must be a finite number >= 0; 0 switches the term off"
                 )
         check_scales(self.temperature, self.hardness)
+        check_hard_negatives(self.hard_negatives)
         check_distance(self.distance)
+        if not self.match or (unknown := [side for side in self.match if side not in SIDES]):
+            raise ValueError(
+                f"match={self.match!r} must name at least one of {', '.join(SIDES)}, and no other"
+            )
         self.dims = check_dims(self.dims)
         self.dim_weights = check_dim_weights(self.dim_weights, self.dims)
 
@@ -96,6 +107,7 @@ class RecipeLoss:
         teachers = {"query": teacher_query, "positive": teacher_positive, "negative": teacher_negative}
         teachers = {side: x for side, x in teachers.items() if x is not None}
         check_sides(sides, teachers)
+        teachers = {side: x for side, x in teachers.items() if side in self.match}
         computing = {
             "contrastive": lambda: self._contrastive(*sides.values(), query_ids, positive_ids),
             "spread_out": lambda: self._spread_out(sides["query"], sides["positive"]),
@@ -119,6 +131,8 @@ class RecipeLoss:
         return RecipeOutput(total, terms)
 
     def _contrastive(self, query, positive, negative, query_ids, positive_ids):
+        if negative is not None and self.hard_negatives == "batch":
+            return self._contrastive_by_width(query, positive, negative, query_ids, positive_ids)
         total, losses = contrastive_at_widths(
             query,
             positive,
@@ -130,6 +144,21 @@ class RecipeLoss:
             masked=duplicates(len(query), query_ids, positive_ids, query.device),
         )
         return total, dict(zip(self.dims, losses))
+
+    def _contrastive_by_width(self, *sides_and_ids):
+        *sides, query_ids, positive_ids = sides_and_ids
+        losses = {
+            width: contrastive_loss(
+                *(unit_prefix(x, width) for x in sides),
+                temperature=self.temperature,
+                hardness=self.hardness,
+                hard_negatives=self.hard_negatives,
+                query_ids=query_ids,
+                positive_ids=positive_ids,
+            )
+            for width in self.dims
+        }
+        return sum(weight * loss for weight, loss in zip(self.dim_weights, losses.values())), losses
 
     def _spread_out(self, *sides):
         computed = [spread_out_at_widths(x, dims=self.dims, weights=self.dim_weights) for x in sides]

@@ -134,6 +134,18 @@ def one_of(*allowed):
     return check
 
 
+def some_of(*allowed):
+    """One or more of a few words, each once, in their usual order."""
+
+    def check(name, value):
+        given = [value] if isinstance(value, str) else value
+        if not isinstance(given, (list, tuple)) or not given or any(each not in allowed for each in given):
+            raise _wrong(name, value, "a list of some of " + ", ".join(map(repr, allowed)))
+        return tuple(each for each in allowed if each in given)
+
+    return check
+
+
 def precision(*allowed):
     """One of the precisions; float16 is refused with the reason."""
     plain = one_of(*allowed)

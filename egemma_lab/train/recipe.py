@@ -8,6 +8,8 @@ from egemma_lab.train import checks
 from egemma_lab.train.yaml_file import read_yaml, write_yaml
 
 TERMS = ("contrastive", "spread_out", "matching")
+SIDES = ("query", "positive", "negative")
+HARD_NEGATIVES = ("own", "batch")
 DISTANCES = ("l2", "squared_l2", "cosine")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STEPS = 1000
@@ -65,9 +67,11 @@ class Recipe(RecipeFile):
     max_grad_norm: the gradient's length is cut to this before each step.
     temperature, hardness: of the contrastive loss; smaller temperatures look at the nearest negatives only;
         the paper's alpha = 5 is `hardness`.
+    hard_negatives: "own": a row's hard negative counts in that row alone, the paper's form; "batch": in all rows.
     dims: prefix widths the contrastive and spread-out losses are summed over; None: the model's own widths.
     dim_weights: one weight a prefix width; None: all 1, as in the paper.
     distance: of embedding matching: "l2" (a row's Euclidean distance), "squared_l2" or "cosine".
+    match: the sides whose vectors are matched to the teacher's: the paper matches all three.
     weights: of the three terms in the total; those left out stay 1. Without a teacher `matching` must be 0.
     seed: order of the data, fresh weights, dropout, probe texts: all randomness of a run.
     save_every: steps between checkpoints; keep_checkpoints: how many of the newest stay on disk. These two
@@ -111,9 +115,11 @@ class Recipe(RecipeFile):
     max_grad_norm: float = 1.0
     temperature: float = 0.05
     hardness: float = 5.0
+    hard_negatives: str = "own"
     dims: tuple[int, ...] | None = None
     dim_weights: tuple[float, ...] | None = None
     distance: str = "l2"
+    match: tuple[str, ...] = SIDES
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     seed: int = 0
     save_every: int = 200
@@ -176,9 +182,11 @@ _CHECKS = {
     "max_grad_norm": checks.number(above=0),
     "temperature": checks.number(above=0),
     "hardness": checks.number(at_least=0),
+    "hard_negatives": checks.one_of(*HARD_NEGATIVES),
     "dims": checks.optional(checks.widths),
     "dim_weights": checks.optional(checks.numbers(at_least=0)),
     "distance": checks.one_of(*DISTANCES),
+    "match": checks.some_of(*SIDES),
     "weights": checks.term_weights(*TERMS),
     "seed": checks.whole(at_least=0, at_most=2**63 - 1),
     "save_every": checks.whole(at_least=1),

@@ -109,6 +109,8 @@ def set_up(given, stack):
             dims=recipe.dims or model.widths,
             dim_weights=recipe.dim_weights,
             distance=recipe.distance,
+            hard_negatives=recipe.hard_negatives,
+            match=recipe.match,
         ),
         accelerator=accelerator,
         precision=precision,

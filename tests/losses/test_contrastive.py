@@ -30,6 +30,36 @@ def test_agrees_with_plain_loops(temperature, hardness, negative, ids):
     assert loss.item() == pytest.approx(wanted, abs=1e-12)
 
 
+@pytest.mark.parametrize("hardness", [0.0, 5.0])
+@pytest.mark.parametrize("ids", [{}, {"query_ids": QUERY_IDS}])
+def test_hard_negatives_of_the_whole_batch_agree_with_plain_loops(hardness, ids):
+    def cos(x, y):
+        return float(x @ y / (x.norm() * y.norm()))
+
+    total = 0.0
+    for i in range(6):
+        same = [j for j in range(6) if j != i and ids and QUERY_IDS[j] == QUERY_IDS[i]]
+        z = sum(math.exp(cos(q[i], p[j]) / 0.5) for j in range(6) if j not in same)
+        z += sum(math.exp(hardness * cos(q[i], n[j])) * math.exp(cos(q[i], n[j]) / 0.5) for j in range(6))
+        total -= math.log(math.exp(cos(q[i], p[i]) / 0.5) / z) / 6
+    loss = contrastive_loss(q, p, n, temperature=0.5, hardness=hardness, hard_negatives="batch", **ids)
+    assert loss.item() == pytest.approx(total, abs=1e-12)
+
+
+def test_hard_negatives_of_the_whole_batch_are_those_of_sentence_transformers():
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    peer = MultipleNegativesRankingLoss(None, scale=1 / 0.05)
+    wanted = peer.compute_loss_from_embeddings([q.float(), p.float(), n.float()], None)
+    found = contrastive_loss(q.float(), p.float(), n.float(), hardness=0.0, hard_negatives="batch")
+    torch.testing.assert_close(found, wanted)
+
+
+def test_hard_negatives_must_be_own_or_batch():
+    with pytest.raises(ValueError, match="hard_negatives='all' is not one of own, batch"):
+        contrastive_loss(q, p, n, hard_negatives="all")
+
+
 def test_by_hand():
     # row 0: cosines 1 (positive), 0 (other positive), 0.6 (hard negative); row 1: 0.8, 0.6, 0
     query = torch.tensor([[1.0, 0.0], [0.6, 0.8]], dtype=torch.float64)

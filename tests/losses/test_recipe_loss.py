@@ -175,6 +175,9 @@ def test_a_prefix_of_zeros_has_a_finite_gradient():
         ({"temperature": 0}, "temperature=0"),
         ({"hardness": -5}, "hardness=-5"),
         ({"distance": "L2"}, "distance='L2' is not one of"),
+        ({"hard_negatives": "all"}, "hard_negatives='all' is not one of"),
+        ({"match": ()}, r"match=\(\) must name"),
+        ({"match": ("anchor",)}, r"match=\('anchor',\) must name"),
         ({"dims": (128, 256)}, r"dims=\(128, 256\)"),
         ({"dims": (8, 4), "dim_weights": (1,)}, "for each width"),
     ],
@@ -182,6 +185,39 @@ def test_a_prefix_of_zeros_has_a_finite_gradient():
 def test_impossible_settings_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         RecipeLoss(**arguments)
+
+
+def test_hard_negatives_of_the_whole_batch_stand_in_every_row_at_every_width():
+    q, p, n = batch_of(9)
+    ids = ids_of(9)
+    loss = RecipeLoss({"spread_out": 0}, dims=DIMS, dim_weights=(1, 2, 0, 1), hard_negatives="batch")
+    total, terms = loss(q, p, n, **ids)
+    wanted = matryoshka_loss(
+        contrastive_loss, q, p, n, dims=DIMS, weights=(1, 2, 0, 1), hard_negatives="batch", **ids
+    )
+    torch.testing.assert_close(total, wanted)
+    torch.testing.assert_close(terms["contrastive"], wanted.detach())
+    own = RecipeLoss({"spread_out": 0}, dims=DIMS)(q, p, n, **ids).terms
+    assert all(terms[f"contrastive/{m}"] > own[f"contrastive/{m}"] for m in DIMS)  # more to tell apart
+
+
+@pytest.mark.parametrize("match", [("query",), ("query", "positive")])
+def test_only_the_sides_named_are_matched(match):
+    q, p, n = batch_of(9)
+    teachers = {
+        f"teacher_{side}": vectors(9, seed=seed)
+        for seed, side in enumerate(("query", "positive", "negative"), 5)
+    }
+    weights = {"contrastive": 0, "spread_out": 0}
+    total, terms = RecipeLoss(weights, dims=DIMS, match=match)(q, p, n, **teachers)
+    by_name = {"query": q, "positive": p}
+    wanted = sum(embedding_matching_loss(by_name[side], teachers[f"teacher_{side}"]) for side in match)
+    torch.testing.assert_close(total, wanted)
+    assert [name for name in terms if name.startswith("matching/")] == [f"matching/{side}" for side in match]
+    with pytest.raises(ValueError, match="nothing to minimise"):
+        RecipeLoss(weights, dims=DIMS, match=("negative",))(
+            q, p, teacher_query=teachers["teacher_query"], teacher_positive=teachers["teacher_positive"]
+        )
 
 
 def test_impossible_calls_are_refused():
