@@ -50,7 +50,7 @@ def move(make, alt, /, **controls):
     for control in inputs.values():
         control.observe(redraw, names="value")
     box = widgets.VBox([*inputs.values(), live])
-    _display(box, start, alt)
+    show_live(box, start, alt)
     return box
 
 
@@ -69,7 +69,8 @@ def _control(widgets, name, spec):
     return kind(value=start, min=low, max=high, step=step, layout=layout, continuous_update=True, **common)
 
 
-def _display(box, start, alt):
+def show_live(box, start, alt):
+    """Display a widget, and in the same output its starting figure as picture and words for who has no kernel."""
     from IPython import get_ipython
 
     if get_ipython() is None:
