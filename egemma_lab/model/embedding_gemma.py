@@ -10,6 +10,7 @@ from transformers import Gemma3TextConfig, Gemma3TextModel
 
 from egemma_lab.model.attention_masks import attention_masks
 from egemma_lab.model.encode import Encoder
+from egemma_lab.model.pooling import POOLINGS, AttentionPooling, first_pool, last_pool, mean_pool
 from egemma_lab.model.prompts import PROMPTS
 
 FLOAT16_REFUSED = (
@@ -24,7 +25,8 @@ class EmbeddingGemmaConfig:
 
     `text`: the text model's own configuration; `dense_width`: what the first Dense layer widens to (4 x
     hidden); `output_width`: length of a vector; `widths`: the Matryoshka widths, descending;
-    `max_seq_length`: tokens a text is cut at, prompt, BOS and EOS counted.
+    `max_seq_length`: tokens a text is cut at, prompt, BOS and EOS counted; `pooling`: "mean" as the released model,
+    or "first", "last", "attention", to compare with it (pooling.py).
 
     A trap stands in `text`: with bidirectional attention transformers turns the serialised window (512) into
     an exclusive bound to each side (512 // 2 + 1 = 257) when the object is made. Copies must therefore go
@@ -37,8 +39,11 @@ class EmbeddingGemmaConfig:
     output_width: int
     widths: tuple
     max_seq_length: int = 2048
+    pooling: str = "mean"
 
     def __post_init__(self):
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling={self.pooling!r} is not one of {', '.join(POOLINGS)}")
         self.widths = tuple(self.widths)
         if not self.text.use_bidirectional_attention:
             raise ValueError(
@@ -74,14 +79,8 @@ class EmbeddingGemmaConfig:
             "output_width": self.output_width,
             "widths": list(self.widths),
             "max_seq_length": self.max_seq_length,
+            "pooling": self.pooling,
         }
-
-
-def mean_pool(states, attention_mask):
-    """Mean over the real tokens, prompt included, in float32: (B, L, h), (B, L) -> (B, h)."""
-    real = attention_mask.bool().unsqueeze(-1)  # (B, L, 1)
-    total = states.float().masked_fill(~real, 0.0).sum(dim=1)  # (B, h)
-    return total / real.sum(dim=1).clamp(min=1)
 
 
 class EmbeddingGemma(Encoder, nn.Module):
@@ -105,6 +104,8 @@ class EmbeddingGemma(Encoder, nn.Module):
         self.config.text._attn_implementation = "sdpa"
         self.text_model = Gemma3TextModel(self.config.text)
         hidden = self.config.text.hidden_size
+        if self.config.pooling == "attention":
+            self.attention_pooling = AttentionPooling(hidden)
         self.dense_up = nn.Linear(hidden, self.config.dense_width, bias=False)
         self.dense_down = nn.Linear(self.config.dense_width, self.config.output_width, bias=False)
         self.tokenizer = tokenizer
@@ -128,9 +129,16 @@ class EmbeddingGemma(Encoder, nn.Module):
         """
         states = self.token_states(input_ids, attention_mask)  # (B, L, h)
         with torch.autocast(device_type=states.device.type, enabled=False):
-            pooled = mean_pool(states, attention_mask)  # (B, h)
+            pooled = self.pool(states, attention_mask)  # (B, h)
             widened = self.dense_up(pooled.to(self.dense_up.weight.dtype))  # (B, 4h)
             return F.normalize(self.dense_down(widened).float(), dim=-1)  # (B, d)
+
+    def pool(self, states, attention_mask):
+        """One vector a text, as `config.pooling` says: (B, L, h), (B, L) -> (B, h), float32."""
+        if self.config.pooling == "attention":
+            return self.attention_pooling(states, attention_mask)
+        by_name = {"mean": mean_pool, "first": first_pool, "last": last_pool}
+        return by_name[self.config.pooling](states, attention_mask)
 
     def merged_dense(self):
         """The one matrix that both Dense layers amount to, dense_down @ dense_up: (d, h), float32."""

@@ -47,8 +47,15 @@ def load_model(name_or_folder, *, dtype="float32", device=None, token=None, revi
     if layout.max_seq_length is None:  # then, as sentence-transformers 6 saves it, the tokenizer has it
         limit = min(model.tokenizer.model_max_length, model.config.max_seq_length)
         model.max_seq_length = model.config.max_seq_length = limit
-    parts = (model.text_model, model.dense_up, model.dense_down)
-    for part, where, prefix in zip(parts, (folder, *layout.module_folders[2:4]), ("", "linear.", "linear.")):
+    _, pooling, up, down, _ = layout.module_folders
+    parts = [
+        (model.text_model, folder, ""),
+        (model.dense_up, up, "linear."),
+        (model.dense_down, down, "linear."),
+    ]
+    if layout.pooling == "attention":
+        parts.append((model.attention_pooling, pooling, ""))
+    for part, where, prefix in parts:
         shapes = {prefix + key: tensor.shape for key, tensor in part.state_dict().items()}
         tensors = read_tensors(where, shapes, dtype)
         part.load_state_dict({key.removeprefix(prefix): t for key, t in tensors.items()}, assign=True)
@@ -112,6 +119,7 @@ def _empty_model(layout, name):
         "output_width": layout.output_width,
         "widths": layout.widths,
         "max_seq_length": layout.max_seq_length or layout.text.get("max_position_embeddings"),
+        "pooling": layout.pooling,
     }
     try:
         config = EmbeddingGemmaConfig.from_dict(values)

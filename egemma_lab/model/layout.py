@@ -9,6 +9,8 @@ from pathlib import Path
 
 MODULES = ("Transformer", "Pooling", "Dense", "Dense", "Normalize")
 IDENTITY = "torch.nn.modules.linear.Identity"
+# sentence-transformers' name of a pooling -> ours; "attention" it does not have, and refuses
+POOLING_NAMES = {"mean": "mean", "cls": "first", "lasttoken": "last", "attention": "attention"}
 EXTRAS = "egemma_lab.json"  # what the layout has no place for: the Matryoshka widths
 
 # In config.json: notes about the file or its use, not about the model it describes.
@@ -30,6 +32,7 @@ class Layout:
     output_width: int
     widths: tuple
     max_seq_length: int | None
+    pooling: str
     prompts: dict
     default_prompt_name: str | None
 
@@ -42,7 +45,7 @@ def read_layout(folder):
     folder = Path(folder)
     text = read_text_config(folder)
     module_folders = _read_modules(folder)
-    _check_pooling(module_folders[1])
+    pooling = _read_pooling(module_folders[1])
     hidden = text["hidden_size"]
     dense_width = _read_dense(module_folders[2], in_features=hidden)
     output_width = _read_dense(module_folders[3], in_features=dense_width)
@@ -56,6 +59,7 @@ def read_layout(folder):
         output_width=output_width,
         widths=_read_widths(folder, output_width),
         max_seq_length=_read_max_seq_length(folder),
+        pooling=pooling,
         prompts=prompts,
         default_prompt_name=default_prompt_name,
     )
@@ -147,7 +151,7 @@ def _read_modules(folder):
     return folders
 
 
-def _check_pooling(folder):
+def _read_pooling(folder):
     path = folder / "config.json"
     config = read_json(path)
     modes = config.get("pooling_mode")
@@ -157,10 +161,14 @@ def _check_pooling(folder):
             key.removeprefix("pooling_mode_").replace("_tokens", "").replace("_token", "") for key in flags
         ]
     modes = [modes] if isinstance(modes, str) else list(modes)
-    if modes != ["mean"]:
-        raise ValueError(f"{path} pools by {' + '.join(map(str, modes)) or 'nothing'}, expected mean alone")
+    if len(modes) != 1 or modes[0] not in POOLING_NAMES:
+        raise ValueError(
+            f"{path} pools by {' + '.join(map(str, modes)) or 'nothing'}, expected one of "
+            f"{', '.join(POOLING_NAMES)} (EmbeddingGemma: mean)"
+        )
     if config.get("include_prompt", True) is not True:
         raise ValueError(f"{path} leaves the prompt out of the mean, expected include_prompt true")
+    return POOLING_NAMES[modes[0]]
 
 
 def _read_dense(folder, in_features):

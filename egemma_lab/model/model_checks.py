@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from egemma_lab.model.batching import pad_batch
-from egemma_lab.model.embedding_gemma import FLOAT16_REFUSED, EmbeddingGemmaConfig, mean_pool
+from egemma_lab.model.embedding_gemma import FLOAT16_REFUSED, EmbeddingGemmaConfig
 from egemma_lab.model.proofs import first_token_moves, is_bidirectional, reach
 
 _TEXT = "Mars is called the red planet because of the iron oxide on its surface."
@@ -80,7 +80,7 @@ def dense_layers(model):
         if tuple(layer.weight.shape) != (outside, inside) or layer.bias is not None:
             return False, str(layer), f"a matrix {inside} -> {outside}, no bias"
     ids, mask = _batch(model, [_TEXT, _LONGER])
-    pooled = mean_pool(model.token_states(ids, mask), mask)  # (B, h)
+    pooled = model.pool(model.token_states(ids, mask), mask)  # (B, h)
     up, down = model.dense_up.weight.float(), model.dense_down.weight.float()
     expected = F.normalize(pooled @ up.T @ down.T, dim=-1)  # (B, d)
     undone = F.normalize(pooled, dim=-1)

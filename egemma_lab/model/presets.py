@@ -67,11 +67,11 @@ PRESETS = {
 }
 
 
-def preset_config(name, vocab_size=None):
+def preset_config(name, vocab_size=None, pooling="mean"):
     """The configuration of a preset: "300m", "nano" or "micro".
 
     `vocab_size` replaces the preset's own (default: 262,144, 16,384 and 2,048); a model takes its
-    tokenizer's.
+    tokenizer's. `pooling` as in `EmbeddingGemmaConfig`.
 
     >>> config = preset_config("nano", vocab_size=8192)
     >>> config.text.vocab_size, config.output_width, config.widths
@@ -81,11 +81,13 @@ def preset_config(name, vocab_size=None):
         raise ValueError(f"preset={name!r} is not one of the presets {', '.join(map(repr, PRESETS))}")
     preset = PRESETS[name]
     text = dict(preset["text"], **({} if vocab_size is None else {"vocab_size": vocab_size}))
-    return EmbeddingGemmaConfig.from_dict({**preset, "text": text})
+    return EmbeddingGemmaConfig.from_dict({**preset, "text": text, "pooling": pooling})
 
 
-def new_model(preset, tokenizer, seed=0):
+def new_model(preset, tokenizer, seed=0, pooling="mean"):
     """A model with fresh weights: preset and seed alone decide them, and the tokenizer's size.
+
+    `pooling` as in `EmbeddingGemmaConfig`: "mean", or another to compare it with.
 
     The global random state is left as it was. Matrices of the text model's layers are initialised as
     transformers does (normal, std 0.02; norms follow them, so their scale does not show). Two things differ:
@@ -110,7 +112,8 @@ def new_model(preset, tokenizer, seed=0):
     >>> model.encode("a text").shape
     (64,)
     """
-    return fresh_model(preset_config(preset, vocab_size=len(tokenizer)), tokenizer, seed, name=preset)
+    config = preset_config(preset, vocab_size=len(tokenizer), pooling=pooling)
+    return fresh_model(config, tokenizer, seed, name=preset)
 
 
 def fresh_model(config, tokenizer, seed=0, **options):

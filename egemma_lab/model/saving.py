@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from egemma_lab.model.layout import EXTRAS, IDENTITY
+from egemma_lab.model.layout import EXTRAS, IDENTITY, POOLING_NAMES
 from egemma_lab.model.weights import parse_dtype, parse_storage
 
 # The module names that the released model uses, and that every reader of the layout knows.
@@ -127,17 +127,28 @@ def _write(model, folder, dtype, storage):
         },
     )
     _write_json(folder / EXTRAS, {"widths": list(model.widths)})
-    pooling = {f"pooling_mode_{mode}": mode == "mean_tokens" for mode in _POOLING}
-    _write_json(
-        folder / "1_Pooling" / "config.json",
-        {"word_embedding_dimension": text.hidden_size, **pooling, "include_prompt": True},
-    )
+    _write_json(folder / "1_Pooling" / "config.json", _pooling(model.config))
+    if model.config.pooling == "attention":
+        _write_weights(folder / "1_Pooling", {"query": model.attention_pooling.query.detach()}, storage)
     for path, dense in (("2_Dense", model.dense_up), ("3_Dense", model.dense_down)):
         shape = {"in_features": dense.in_features, "out_features": dense.out_features}
         _write_json(folder / path / "config.json", {**shape, "bias": False, "activation_function": IDENTITY})
         _write_weights(folder / path, {"linear.weight": dense.weight.detach()}, storage)
     _write_weights(folder, model.text_model.state_dict(), storage)
     _write_tokenizer(model, folder)
+
+
+def _pooling(config):
+    """1_Pooling/config.json; a flag a mode, as older readers want it, where sentence-transformers has the mode."""
+    mode = next(theirs for theirs, ours in POOLING_NAMES.items() if ours == config.pooling)
+    shared = {"word_embedding_dimension": config.text.hidden_size, "include_prompt": True}
+    if mode == "attention":
+        return {**shared, "pooling_mode": mode}
+    flags = {
+        f"pooling_mode_{each}": each.removesuffix("_tokens").removesuffix("_token") == mode
+        for each in _POOLING
+    }
+    return {**shared, **flags}
 
 
 def _write_json(path, value):

@@ -62,11 +62,11 @@ def test_other_module_lists_are_refused(copy, change, message):
     [
         (
             "1_Pooling",
-            {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True},
-            "pools by cls, expected",
+            {"pooling_mode_mean_tokens": False, "pooling_mode_max_tokens": True},
+            "pools by max, expected one of mean, cls,",
         ),
         ("1_Pooling", {"pooling_mode_lasttoken": True}, r"pools by mean \+ lasttoken"),
-        ("1_Pooling", {"pooling_mode": "max"}, "pools by max, expected mean alone"),
+        ("1_Pooling", {"pooling_mode": "max"}, "pools by max, expected one of mean"),
         ("1_Pooling", {"include_prompt": False}, "leaves the prompt out"),
         ("2_Dense", {"bias": True}, "bias=True, expected False"),
         ("2_Dense", {"activation_function": "torch.nn.modules.activation.Tanh"}, "Tanh', expected 'torch"),
