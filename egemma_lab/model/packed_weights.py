@@ -2,6 +2,8 @@
 
 import torch
 
+PACKED, PACKING = "packed.safetensors", "packing.json"  # the tensors, and which of them is packed in which scheme
+
 # How many bits a code has in each scheme; the rules that make codes are in quantize/formats.py.
 BITS = {"int8_block": 8, "int4_block": 4, "int8_channel": 8, "int4_channel": 4, "ternary": 2}
 

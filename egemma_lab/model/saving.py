@@ -1,6 +1,8 @@
 """Writing a model in sentence-transformers layout: whole, or not at all."""
 
+import contextlib
 import json
+import operator
 import os
 import shutil
 import tempfile
@@ -8,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from egemma_lab.model.layout import EXTRAS, IDENTITY, POOLING_NAMES
+from egemma_lab.model.packed_weights import PACKED, PACKING
 from egemma_lab.model.weights import parse_dtype, parse_storage
 
 # The module names that the released model uses, and that every reader of the layout knows.
@@ -33,6 +36,7 @@ _OURS = {
     ),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("tokenizer.model", "chat_template.jinja", "generation_config.json", "model.safetensors.index.json"),
+    *(PACKED, PACKING),
     *(path for path, _ in _MODULES[1:]),
 }
 _KEPT = ("README.md", "LICENSE", "NOTICE")  # written by people: carried over
@@ -51,9 +55,44 @@ def save_model(model, folder, dtype=None, storage=None):
     the folder holds anything that is not part of a model: nothing else is ever deleted. ValueError for a
     model without tokenizer, which nobody could use.
     """
-    folder = Path(folder).expanduser().absolute()
     dtype = model.dtype if dtype is None else parse_dtype(dtype)
     storage = dtype if storage is None else parse_storage(storage)
+    with replaced_model(model, folder) as new:
+        write_layout(model, new, dtype)
+        for path, tensors in _weights(model).items():
+            _write_weights(new / path, tensors, storage)
+        write_tokenizer(model, new)
+    return Path(folder).expanduser().absolute()
+
+
+def _weights(model):
+    """Which tensors lie in which module's folder: {path: {name: tensor}}."""
+    tensors = {
+        "": computed_weights(model.text_model),
+        "2_Dense": {"linear.weight": model.dense_up.weight.detach()},
+        "3_Dense": {"linear.weight": model.dense_down.weight.detach()},
+    }
+    if model.config.pooling == "attention":
+        tensors["1_Pooling"] = {"query": model.attention_pooling.query.detach()}
+    return tensors
+
+
+def computed_weights(module):
+    """A module's state as its forward pass computes with it: {name: tensor}, without gradients.
+
+    It is `state_dict()` but for parametrized weights (`torch.nn.utils.parametrize`), of which that has the original.
+    """
+    names = [name.replace("parametrizations.", "").removesuffix(".original") for name in module.state_dict()]
+    return {name: operator.attrgetter(name)(module).detach() for name in names}
+
+
+@contextlib.contextmanager
+def replaced_model(model, folder):
+    """An empty folder to fill with a model, which then takes the place of `folder` in one step.
+
+    The README.md of an older model there is carried over. FileExistsError and ValueError as in `save_model`.
+    """
+    folder = Path(folder).expanduser().absolute()
     if model.tokenizer is None:
         raise ValueError("this model has no tokenizer: set model.tokenizer before saving it")
     _refuse_foreign(folder)
@@ -61,12 +100,11 @@ def save_model(model, folder, dtype=None, storage=None):
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
         new = Path(beside) / "new"
         new.mkdir()
-        _write(model, new, dtype, storage)
+        yield new
         for name in _KEPT:
             if (folder / name).is_file():
                 shutil.copy2(folder / name, new / name)
         _replace(folder, new, Path(beside) / "old")
-    return folder
 
 
 def _replace(folder, new, old):
@@ -95,7 +133,8 @@ def _refuse_foreign(folder):
         )
 
 
-def _write(model, folder, dtype, storage):
+def write_layout(model, folder, dtype):
+    """The JSON files of a model, and the folders of its modules: all but weights and tokenizer."""
     modules = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for index, (path, kind) in enumerate(_MODULES)
@@ -128,14 +167,9 @@ def _write(model, folder, dtype, storage):
     )
     _write_json(folder / EXTRAS, {"widths": list(model.widths)})
     _write_json(folder / "1_Pooling" / "config.json", _pooling(model.config))
-    if model.config.pooling == "attention":
-        _write_weights(folder / "1_Pooling", {"query": model.attention_pooling.query.detach()}, storage)
     for path, dense in (("2_Dense", model.dense_up), ("3_Dense", model.dense_down)):
         shape = {"in_features": dense.in_features, "out_features": dense.out_features}
         _write_json(folder / path / "config.json", {**shape, "bias": False, "activation_function": IDENTITY})
-        _write_weights(folder / path, {"linear.weight": dense.weight.detach()}, storage)
-    _write_weights(folder, model.text_model.state_dict(), storage)
-    _write_tokenizer(model, folder)
 
 
 def _pooling(config):
@@ -169,7 +203,8 @@ def _write_weights(folder, tensors, storage):
     path.chmod((folder / "config.json").stat().st_mode)  # safetensors leaves it readable for its owner only
 
 
-def _write_tokenizer(model, folder):
+def write_tokenizer(model, folder):
+    """The tokenizer's files."""
     backend = model.tokenizer.backend_tokenizer
     backend.no_truncation()  # left behind by some earlier call, they would be saved as part of the tokenizer
     backend.no_padding()

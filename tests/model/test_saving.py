@@ -60,7 +60,7 @@ def test_failed_saving_leaves_the_old_model(make_micro, saved, copy, monkeypatch
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "_write_tokenizer", fail)
+        patch.setattr(saving, "write_tokenizer", fail)
         with pytest.raises(OSError, match="disk full"):
             make_micro(seed=9).save_pretrained(copy)
     replace, calls = saving.os.replace, []
