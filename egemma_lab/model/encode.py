@@ -13,6 +13,7 @@ from tqdm.std import tqdm
 from egemma_lab.model.batching import pad_batch, token_budget_batches
 from egemma_lab.model.prompts import document_prompt
 from egemma_lab.model.tokenizing import check_texts, token_ids
+from egemma_lab.model.vector_codes import ranges_of_call, to_codes
 
 logger = logging.getLogger(__name__)
 
@@ -35,20 +36,28 @@ class Encoder:
         batch_size=None,
         convert_to_tensor=False,
         show_progress_bar=None,
+        ranges=None,
     ):
         """Embed texts: unit rows (n, d), float32; one string gives one vector (d,).
 
         Parameters: `prompt_name`, a key of `model.prompts` whose prompt is put before every text (default:
         `model.default_prompt_name`; where that is None, no prompt at all, which is seldom what a user wants:
         see `encode_query` and `encode_document`; the prompt used is logged at level INFO); `truncate_dim`,
-        one of `model.widths`: the vector is cut there and brought back to unit length; `precision`,
-        "float32"; `batch_size`, texts in a batch (default: as many as fit a budget of tokens for the device);
-        `convert_to_tensor`, a tensor on the model's device instead of a numpy array; `show_progress_bar`
-        (default: from 2,000 texts).
+        one of `model.widths`: the vector is cut there and brought back to unit length; `precision`, "float32",
+        or "int8", "uint8", "binary", "ubinary" for codes instead of vectors, as
+        `egemma_lab.quantize.quantize_vectors` makes them; `batch_size`, texts in a batch (default: as many as
+        fit a budget of tokens for the device); `convert_to_tensor`, a tensor on the model's device instead of a
+        numpy array; `show_progress_bar` (default: from 2,000 texts); `ranges`, (2, d), for int8 and uint8, from
+        `egemma_lab.quantize.calibrate`.
+
+        Without `ranges` those of this call's own vectors are taken, as sentence-transformers does, with a
+        warning: the same code then stands for another value in every call, so a query encoded in one call
+        cannot be compared with documents from another, and the ranges are lost. Binary codes need none.
 
         Texts are cut at `model.max_seq_length` tokens, with one warning a call; lone surrogates count as
         U+FFFD; an empty string is embedded as its prompt. An empty list gives (0, d). ValueError for an
-        unknown prompt, width or precision; TypeError naming the first text that is not a string.
+        unknown prompt, width or precision, for ranges of another width, and for int8 of one text without any;
+        TypeError naming the first text that is not a string.
 
         >>> from egemma_lab.model import new_model, train_tokenizer
         >>> model = new_model("micro", train_tokenizer(["some text", "some more text"], vocab_size=400))
@@ -63,6 +72,7 @@ class Encoder:
             batch_size=batch_size,
             convert_to_tensor=convert_to_tensor,
             show_progress_bar=show_progress_bar,
+            ranges=ranges,
         )
 
     def encode_query(self, texts, prompt_name="query", **options):
@@ -124,12 +134,12 @@ class Encoder:
         batch_size=None,
         convert_to_tensor=False,
         show_progress_bar=None,
+        ranges=None,
     ):
         single = isinstance(texts, str)
         texts = self._with_prompts(check_texts([texts] if single else texts), prompt_name, titles)
         width = self._width(truncate_dim)
-        if precision != "float32":
-            raise ValueError(f"precision={precision!r} is not one of the precisions known here ('float32')")
+        ranges = ranges_of_call(precision, ranges, width, len(texts))
         if batch_size is not None and batch_size < 1:
             raise ValueError(
                 f"batch_size={batch_size} must be at least 1, or None for batches by token count"
@@ -152,6 +162,9 @@ class Encoder:
             )
         vectors = vectors[torch.tensor(rows, dtype=torch.long, device=vectors.device)]
         vectors = vectors[0] if single else vectors
+        if precision != "float32":
+            codes = to_codes(vectors.cpu().numpy(), precision, ranges)
+            return torch.from_numpy(codes).to(vectors.device) if convert_to_tensor else codes
         return vectors if convert_to_tensor else vectors.numpy()
 
     def _with_prompts(self, texts, prompt_name, titles):

@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sentence_transformers.util import quantize_embeddings
 
 from egemma_lab.model import PROMPTS, EmbeddingGemma, encode, pad_batch, preset_config
 
@@ -72,10 +73,52 @@ class TestWidths:
         with pytest.raises(ValueError, match=message):
             micro_model.encode_document([], truncate_dim=width)
 
-    def test_precisions_to_come_are_refused(self, micro_model):
-        for precision in ("int8", "uint8", "binary", "ubinary", "float16"):
-            with pytest.raises(ValueError, match=f"precision='{precision}' is not one of .*'float32'"):
-                micro_model.encode(TEXTS, precision=precision)
+
+class TestPrecisions:
+    @pytest.mark.parametrize("precision", ["int8", "uint8", "binary", "ubinary"])
+    @pytest.mark.parametrize("width", [None, 16])
+    def test_codes_are_those_of_the_vectors(self, micro_model, precision, width):
+        vectors = micro_model.encode(TEXTS, truncate_dim=width)
+        ranges = np.stack([vectors.min(axis=0), vectors.max(axis=0)]) if "int" in precision else None
+        codes = micro_model.encode(TEXTS, truncate_dim=width, precision=precision, ranges=ranges)
+        expected = quantize_embeddings(vectors, precision, ranges=ranges)
+        assert codes.dtype == expected.dtype
+        assert np.array_equal(codes, expected)
+        tensor = micro_model.encode(
+            TEXTS, truncate_dim=width, precision=precision, ranges=ranges, convert_to_tensor=True
+        )
+        assert np.array_equal(tensor.numpy(), expected)
+        one = micro_model.encode(TEXTS[0], truncate_dim=width, precision=precision, ranges=ranges)
+        alone = micro_model.encode(TEXTS[0], truncate_dim=width)
+        assert np.array_equal(one, quantize_embeddings(alone, precision, ranges=ranges))
+
+    def test_binary_codes_are_the_library_s_for_the_saved_model(self, micro_model, tmp_path):
+        from sentence_transformers import SentenceTransformer
+
+        library = SentenceTransformer(str(micro_model.save_pretrained(tmp_path / "m")), device="cpu")
+        theirs = library.encode(TEXTS, prompt_name="document", precision="ubinary", show_progress_bar=False)
+        ours = micro_model.encode_document(TEXTS, precision="ubinary")
+        sure = np.abs(micro_model.encode_document(TEXTS)) > 1e-5  # nearer to 0, rounding may choose the sign
+        assert sure.mean() > 0.99
+        assert np.array_equal(np.unpackbits(ours, axis=1)[sure], np.unpackbits(theirs, axis=1)[sure])
+
+    def test_own_ranges_are_the_library_s_with_a_warning(self, micro_model):
+        with pytest.warns(UserWarning, match=r"int8 codes with these 4 texts' own ranges compare with no"):
+            codes = micro_model.encode_query(TEXTS, precision="int8")
+        assert np.array_equal(codes, quantize_embeddings(micro_model.encode_query(TEXTS), "int8"))
+
+    def test_empty_list(self, micro_model):
+        assert micro_model.encode([], precision="binary", truncate_dim=16).shape == (0, 2)
+        assert micro_model.encode([], precision="uint8").shape == (0, 64)
+
+    def test_refusals_come_before_the_work(self, micro_model, monkeypatch):
+        monkeypatch.setattr(micro_model, "_embed", None)
+        with pytest.raises(ValueError, match=r"precision='float16' is not one of .*'float32', 'int8'"):
+            micro_model.encode(TEXTS, precision="float16")
+        with pytest.raises(ValueError, match=r"one text alone gives no ranges for int8: pass ranges="):
+            micro_model.encode("moon", precision="int8")
+        with pytest.raises(ValueError, match=r"ranges of shape \(2, 64\) for vectors of width 16"):
+            micro_model.encode(TEXTS, precision="int8", truncate_dim=16, ranges=np.zeros((2, 64)))
 
 
 class TestPrompts:
