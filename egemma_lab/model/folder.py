@@ -9,6 +9,7 @@ import torch
 from egemma_lab.model.embedding_gemma import EmbeddingGemma, EmbeddingGemmaConfig
 from egemma_lab.model.hub import fetch
 from egemma_lab.model.layout import read_json, read_layout
+from egemma_lab.model.packed_weights import is_packed, read_packed, shared_tokenizer
 from egemma_lab.model.presets import PRESETS
 from egemma_lab.model.proofs import is_bidirectional
 from egemma_lab.model.saving import save_model
@@ -18,7 +19,7 @@ __all__ = ["bundled_models", "find_folder", "load_model", "save_model"]
 
 
 def load_model(name_or_folder, *, dtype="float32", device=None, token=None, revision=None):
-    """Open a model in sentence-transformers layout, in evaluation mode.
+    """Open a model in sentence-transformers layout, or packed by `lab.quantize.save_packed`, in evaluation mode.
 
     Parameters: `name_or_folder`, a folder, a run's folder, the name of a bundled model, or a Hub name such as
     "google/embeddinggemma-300m", looked for in this order; `dtype`, "float32" or "bfloat16" whatever the
@@ -43,22 +44,15 @@ def load_model(name_or_folder, *, dtype="float32", device=None, token=None, revi
     folder = find_folder(name_or_folder, token=token, revision=revision)
     layout = read_layout(folder)
     model = _empty_model(layout, _name(name_or_folder))
-    model.tokenizer = _read_tokenizer(folder, layout.text["vocab_size"])
+    model.tokenizer = _read_tokenizer(_tokenizer_folder(folder), layout.text["vocab_size"])
     if layout.max_seq_length is None:  # then, as sentence-transformers 6 saves it, the tokenizer has it
         limit = min(model.tokenizer.model_max_length, model.config.max_seq_length)
         model.max_seq_length = model.config.max_seq_length = limit
-    _, pooling, up, down, _ = layout.module_folders
-    parts = [
-        (model.text_model, folder, ""),
-        (model.dense_up, up, "linear."),
-        (model.dense_down, down, "linear."),
-    ]
-    if layout.pooling == "attention":
-        parts.append((model.attention_pooling, pooling, ""))
-    for part, where, prefix in parts:
-        shapes = {prefix + key: tensor.shape for key, tensor in part.state_dict().items()}
-        tensors = read_tensors(where, shapes, dtype)
-        part.load_state_dict({key.removeprefix(prefix): t for key, t in tensors.items()}, assign=True)
+    if is_packed(folder):
+        shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+        model.load_state_dict(read_packed(folder, shapes, dtype), assign=True)
+    else:
+        _read_parts(model, folder, layout, dtype)
     model = model.to(device).eval()
     if not is_bidirectional(model):
         raise RuntimeError(
@@ -131,9 +125,37 @@ def _empty_model(layout, name):
         raise ValueError(f"{layout.folder} describes a model that cannot be: {error}") from error
 
 
+def _read_parts(model, folder, layout, dtype):
+    """The weights of each module from its own folder."""
+    _, pooling, up, down, _ = layout.module_folders
+    parts = [
+        (model.text_model, folder, ""),
+        (model.dense_up, up, "linear."),
+        (model.dense_down, down, "linear."),
+    ]
+    if layout.pooling == "attention":
+        parts.append((model.attention_pooling, pooling, ""))
+    for part, where, prefix in parts:
+        shapes = {prefix + key: tensor.shape for key, tensor in part.state_dict().items()}
+        tensors = read_tensors(where, shapes, dtype)
+        part.load_state_dict({key.removeprefix(prefix): t for key, t in tensors.items()}, assign=True)
+
+
 def _name(name_or_folder):
     folder = Path(name_or_folder).expanduser()
     return folder.resolve().name if folder.is_dir() else str(name_or_folder)
+
+
+def _tokenizer_folder(folder):
+    """Where a model's tokenizer lies: with it, or, of a packed model that shares one, with the bundled model."""
+    name = shared_tokenizer(folder) if is_packed(folder) else None
+    if name is None:
+        return folder
+    if name not in bundled_models():
+        raise ValueError(
+            f"{folder} shares the tokenizer of {name!r}, which is no bundled model ({', '.join(bundled_models())})"
+        )
+    return bundled_models()[name]
 
 
 def _read_tokenizer(folder, vocab_size):

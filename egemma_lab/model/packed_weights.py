@@ -1,8 +1,18 @@
-"""Rounded weights as they lie on disk: small whole numbers in bytes, and a float16 scale a group of them."""
+"""Rounded weights as they lie on disk: small whole numbers in bytes, and a float16 scale a group of them.
+
+A packed folder is a model's folder with two files in place of its weights. `packed.safetensors` holds all tensors by
+their names in the model: a rounded one's codes, its scales beside it as `<name>.scales`, the others in float32.
+`packing.json` holds `format`, `tensors` (name -> scheme) and perhaps `tokenizer`: the bundled model whose it shares.
+"""
+
+from contextlib import ExitStack
 
 import torch
 
-PACKED, PACKING = "packed.safetensors", "packing.json"  # the tensors, and which of them is packed in which scheme
+from egemma_lab.model.layout import read_json
+from egemma_lab.model.weights import open_tensors, refuse
+
+PACKED, PACKING = "packed.safetensors", "packing.json"
 
 # How many bits a code has in each scheme; the rules that make codes are in quantize/formats.py.
 BITS = {"int8_block": 8, "int4_block": 4, "int8_channel": 8, "int4_channel": 4, "ternary": 2}
@@ -53,3 +63,60 @@ def scheme_bits(scheme):
     if scheme not in BITS:
         raise ValueError(f"{scheme!r} is not one of the schemes weights are packed in: {', '.join(BITS)}")
     return BITS[scheme]
+
+
+def is_packed(folder):
+    """Whether a model's folder holds packed weights."""
+    return (folder / PACKING).is_file()
+
+
+def shared_tokenizer(folder):
+    """The name of the bundled model whose tokenizer a packed folder shares; None where it has its own."""
+    return read_json(folder / PACKING).get("tokenizer")
+
+
+def read_packed(folder, expected, dtype):
+    """All tensors of a packed folder: {name: tensor} in `dtype`, for `expected`, {name: shape}.
+
+    FileNotFoundError where a file is missing; ValueError where one is damaged, where a tensor is missing, has another
+    shape or type, is none of the expected, or holds NaN or infinity, and for a scheme unknown here.
+    """
+    schemes = read_json(folder / PACKING).get("tensors")
+    if not isinstance(schemes, dict):
+        raise ValueError(f"{folder / PACKING} names no tensors: expected an object of name -> scheme")
+    path = folder / PACKED
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: the folder is incomplete")
+    with ExitStack() as stack:
+        opened = open_tensors(stack, path)
+        # copies: a tensor that stays mapped into the file would change, or crash, with the file
+        stored = {name: opened.get_tensor(name).clone() for name in sorted(opened.keys())}
+    names = {*expected, *(f"{name}.scales" for name in schemes)}
+    problems = [f"{name} is missing" for name in names if name not in stored]
+    problems += [f"{name} is not part of this model" for name in {*stored, *schemes} if name not in names]
+    refuse(folder, problems)
+    tensors = {}
+    for name, shape in expected.items():
+        tensor, scales = stored[name], stored.get(f"{name}.scales")
+        if scales is not None and _fits(tensor, scales, shape, scheme_bits(schemes[name])):
+            tensor = unpack(tensor, scales, schemes[name])
+        if tensor.shape != shape or not tensor.is_floating_point():
+            problems.append(
+                f"{name} has shape {tuple(tensor.shape)} and type {tensor.dtype}, expected {tuple(shape)}"
+            )
+        elif not tensor.isfinite().all():
+            problems.append(f"{name} holds NaN or infinity")
+        tensors[name] = tensor.to(dtype)
+    refuse(folder, problems)
+    return tensors
+
+
+def _fits(codes, scales, shape, bits):
+    """Whether codes and scales are those of a matrix of this shape."""
+    kind = torch.int8 if bits == 8 else torch.uint8
+    right = (
+        codes.dtype == kind and scales.dtype == torch.float16 and codes.ndim == scales.ndim == 2 == len(shape)
+    )
+    if not right or codes.shape != (shape[0], shape[1] * bits // 8) or len(scales) != shape[0]:
+        return False
+    return scales.shape[1] > 0 and codes.shape[1] % scales.shape[1] == 0

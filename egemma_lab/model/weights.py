@@ -51,19 +51,17 @@ def read_tensors(folder, expected, dtype):
     with ExitStack() as stack:
         files = {}  # name of a tensor -> the open file that has it
         for path in _weight_files(folder):
-            opened = _open(stack, path)
+            opened = open_tensors(stack, path)
             files.update(dict.fromkeys(opened.keys(), opened))
         problems = [f"{name} is missing" for name in expected if name not in files]
         problems += [f"{name} is not part of this model" for name in files if name not in expected]
         for name, shape in expected.items():
             if name in files:
                 problems += _check_header(files[name].get_slice(name), name, shape)
-        _refuse(folder, problems)
+        refuse(folder, problems)
         # A copy: a tensor that stays mapped into the file would change, or crash, with the file.
         tensors = {name: files[name].get_tensor(name).to(dtype, copy=True) for name in expected}
-    _refuse(
-        folder, [f"{name} holds NaN or infinity" for name, t in tensors.items() if not t.isfinite().all()]
-    )
+    refuse(folder, [f"{name} holds NaN or infinity" for name, t in tensors.items() if not t.isfinite().all()])
     return tensors
 
 
@@ -97,7 +95,8 @@ def refuse_pickles(folder):
             )
 
 
-def _open(stack, path):
+def open_tensors(stack, path):
+    """A safetensors file, open until the ExitStack `stack` closes; ValueError where it is damaged."""
     try:
         return stack.enter_context(safe_open(path, framework="pt", device="cpu"))
     except (SafetensorError, OSError) as error:
@@ -111,7 +110,8 @@ def _check_header(header, name, shape):
         yield f"{name} is of type {header.get_dtype()}, expected a float"
 
 
-def _refuse(folder, problems):
+def refuse(folder, problems):
+    """ValueError with the first of the problems found in a folder's weights; nothing where there is none."""
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         raise ValueError(f"the weights in {folder} do not fit: {'; '.join(problems[:3])}{more}")

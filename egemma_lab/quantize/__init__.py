@@ -11,6 +11,12 @@ import importlib
 
 # public name -> module that defines it
 _PUBLIC = {
+    # weights
+    "FORMATS": "formats",
+    "fake_quantize": "weights",
+    "pack": "formats",
+    "save_packed": "packing",
+    "unpack": "formats",
     # vectors
     "Index": "index",
     "calibrate": "vectors",
