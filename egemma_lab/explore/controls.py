@@ -2,6 +2,7 @@
 
 import sys
 
+from egemma_lab.explore.live_figure import live_figure
 from egemma_lab.explore.showing import bundle, show
 
 
@@ -34,11 +35,10 @@ def move(make, alt, /, **controls):
     -0.99
     """
     import ipywidgets as widgets
-    import plotly.graph_objects as go
 
     inputs = {name: _control(widgets, name, spec) for name, spec in controls.items()}
     start = make(**{name: control.value for name, control in inputs.items()})
-    live = go.FigureWidget(start)
+    live = live_figure(start)
 
     def redraw(_change):
         fresh = make(**{name: control.value for name, control in inputs.items()})

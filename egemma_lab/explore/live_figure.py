@@ -1,0 +1,102 @@
+"""A plotly FigureWidget that is drawn wherever it stands, also as the fifth in its notebook.
+
+Plotly's own, from version 6 on, comes up empty in two cases, both seen in JupyterLab 4.6 with plotly 7.1 and
+anywidget 0.11:
+
+- It tells the browser of itself before it has any data and sends the data after. Where the browser is still
+  loading the widget's code at that moment, it draws the empty figure first and never again (plotly.py #4998).
+  So the one made here tells of itself when it is complete.
+- Each figure carries its own copy of plotly.js, five megabytes, and anywidget gives a figure up for good whose
+  code is not loaded within two seconds, which a notebook with several of them does not always manage. So the
+  figures made here carry a few lines, and share one copy that comes with the first of them.
+
+Plotly 5, which Colab ships, has neither the faults nor anywidget, and its own FigureWidget is used.
+"""
+
+import functools
+
+# What every figure runs: it is ready at once, and waits for the shared plotly.js on its own.
+FIGURE = """
+const shared = (globalThis.egemmaLabPlotly ??= Promise.withResolvers());
+const MESSAGES = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
+  "removeLayoutProps", "removeTraceProps"].map((name) => "_py2js_" + name);
+export default () => {
+  let figure;
+  return {
+    initialize({ model }) {
+      const early = [];
+      const listeners = MESSAGES.map((name) => [`change:${name}`, () => early.push([name, model.get(name)])]);
+      listeners.forEach(([event, listener]) => model.on(event, listener));
+      figure = shared.promise.then((makeFigure) => {
+        listeners.forEach(([event, listener]) => model.off(event, listener));
+        const made = makeFigure();
+        made.initialize({ model });
+        early.forEach(([name, value]) => model.set(name, value));
+        return made;
+      });
+    },
+    async render({ model, el }) {
+      return (await figure).render({ model, el });
+    },
+  };
+};
+"""
+# What the widget runs that brings plotly.js, which lies in its trait `source`; it is never shown.
+LIBRARY = """
+const shared = (globalThis.egemmaLabPlotly ??= Promise.withResolvers());
+export default {
+  initialize({ model }) {
+    const url = URL.createObjectURL(new Blob([model.get("source")], { type: "text/javascript" }));
+    import(url)
+      .then((bundle) => shared.resolve(bundle.default), shared.reject)
+      .finally(() => URL.revokeObjectURL(url));
+  },
+};
+"""
+
+
+def live_figure(figure):
+    """`figure` (a plotly Figure) as a plotly.graph_objects.FigureWidget: assign to it and the picture moves.
+
+    Use it in place of `go.FigureWidget(figure)`, which may show empty axes (see this module's first lines).
+
+    >>> import plotly.graph_objects as go
+    >>> live = live_figure(go.Figure(go.Scatter(y=[1, 2])))
+    >>> live.data[0].y = [3, 4]
+    >>> isinstance(live, go.FigureWidget), live.data[0].y
+    (True, (3, 4))
+    """
+    return _figure_class()(figure)
+
+
+@functools.cache
+def _figure_class():
+    import plotly.graph_objects as go
+    from plotly.basewidget import BaseFigureWidget
+
+    bundle = getattr(BaseFigureWidget, "_esm", None)  # plotly.js and the widget's own code, from plotly 6 on
+    if bundle is None:
+        return go.FigureWidget
+    import anywidget
+    import traitlets
+
+    class PlotlyLibrary(anywidget.AnyWidget):
+        _esm = LIBRARY
+        source = traitlets.Unicode(str(bundle)).tag(sync=True)
+
+    class LiveFigure(go.FigureWidget):
+        _esm = FIGURE
+        library = PlotlyLibrary()  # one a kernel; held here, for a widget that nobody holds may be closed
+
+        def __init__(self, *arguments, **options):
+            self._complete = False
+            super().__init__(*arguments, **options)
+            self._complete = True
+            self.open()
+
+        def open(self):
+            """Tell the browser of this widget; plotly asks for it too early, before there is any data."""
+            if self._complete:
+                super().open()
+
+    return LiveFigure
