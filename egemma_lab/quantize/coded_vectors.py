@@ -4,6 +4,7 @@ import numpy as np
 
 from egemma_lab.model.vector_codes import RANGED, bucket_sizes, check_ranges, check_vectors
 from egemma_lab.quantize.vectors import (
+    as_bits,
     bytes_per_vector,
     calibrate,
     check_codes,
@@ -32,14 +33,14 @@ class CodedVectors:
         self._bytes_index = None
 
     @classmethod
-    def of(cls, vectors, precision, ranges=None):
+    def of(cls, vectors, precision, ranges=None, width=None):
         """From float vectors (n, d), brought to unit length and quantized; or from codes, taken as they are.
 
-        Codes need the ranges they were made with (int8, uint8) and a width that is a multiple of 8 (binary).
+        Codes need the ranges they were made with (int8, uint8), and `width`, d, where bits are no multiple of 8.
         """
         array = as_numpy(vectors)
         if array.dtype.kind != "f":
-            return cls._of_codes(array, precision, ranges)
+            return cls._of_codes(array, precision, ranges, width)
         rows = unit_rows(array)
         if precision in RANGED and ranges is None and len(rows):
             ranges = calibrate(rows)
@@ -47,20 +48,20 @@ class CodedVectors:
         return cls(codes, precision, rows.shape[1], _kept(ranges, precision))
 
     @classmethod
-    def _of_codes(cls, codes, precision, ranges):
-        check_codes(codes, precision)
+    def _of_codes(cls, codes, precision, ranges, width):
+        check_codes(codes, precision, width)
         if codes.ndim != 2:
             raise ValueError(f"codes of shape {codes.shape}: expected (n, columns), one row a vector")
-        if precision in RANGED:
+        if precision in RANGED and len(codes):
             if ranges is None:
                 raise ValueError(
                     f"{precision} codes mean nothing without the ranges they were made with: pass ranges="
                 )
             ranges = check_ranges(as_numpy(ranges), codes.shape[1])
-        plain = codes if codes.dtype == np.uint8 else codes.view(np.uint8) ^ np.uint8(0x80)
-        return cls(
-            plain, precision, codes.shape[1] * (1 if precision in RANGED else 8), _kept(ranges, precision)
-        )
+        if width is None:
+            width = codes.shape[1] * (8 if "binary" in precision else 1)
+        plain = as_bits(codes) if precision in UNSIGNED else codes
+        return cls(plain, precision, width, _kept(ranges, precision))
 
     def __len__(self):
         return len(self.codes)
@@ -69,6 +70,10 @@ class CodedVectors:
     def nbytes(self):
         """Bytes of all codes."""
         return len(self) * bytes_per_vector(self.width, self.precision)
+
+    def as_quantized(self):
+        """The codes as `quantize_vectors` makes them, signed where the precision is."""
+        return (self.codes ^ np.uint8(0x80)).view(np.int8) if self.precision in UNSIGNED else self.codes
 
     def vectors(self, ids):
         """The vectors that the codes of these rows stand for: ids (...) -> (..., d) float32."""

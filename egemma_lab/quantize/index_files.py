@@ -1,0 +1,79 @@
+"""An index in a folder: a description in JSON, its arrays in safetensors, the old or the new one at any moment."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+FORMAT = "egemma_lab index 1"
+ABOUT = "index.json"
+_KEYS = {"model", "fingerprint", "prompt_name", "prompt", "query_prompt_name", "query_prompt"}
+_KEYS |= {"width", "precision", "rescore_precision", "count"}
+
+
+def write_index(folder, about, tensors):
+    """Write `about` (plain values) and `tensors` {name: array}; returns the folder as a Path.
+
+    The arrays get a file named after their content; the description, written after it and moved into its place in one
+    step, names that file; then files of an index that was there before are removed. A kill at any moment leaves the
+    old index or the new one.
+    """
+    from safetensors.numpy import save
+
+    folder = Path(folder).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save({name: array.copy(order="C") for name, array in tensors.items()})
+    name = f"vectors-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+    _write(folder / name, content)
+    text = json.dumps({"format": FORMAT, "vectors": name, **about}, indent=2, ensure_ascii=False) + "\n"
+    _write(folder / ABOUT, text.encode("utf-8"))
+    for old in folder.glob("vectors-????????????????.safetensors"):
+        if old.name != name:
+            old.unlink()
+    return folder
+
+
+def read_index(folder):
+    """(about, tensors) of what `write_index` wrote.
+
+    FileNotFoundError where there is no index; ValueError where it is of another format, or damaged.
+    """
+    from safetensors.numpy import load
+
+    path = Path(folder).expanduser() / ABOUT
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: {folder} holds no index that Index.save wrote")
+    try:
+        about = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): build the index anew") from error
+    if (
+        not isinstance(about, dict)
+        or about.get("format") != FORMAT
+        or not about.keys() >= _KEYS | {"vectors"}
+    ):
+        raise ValueError(f"{path} does not describe an index in the format {FORMAT!r}: build the index anew")
+    del about["format"]
+    vectors = path.parent / Path(about.pop("vectors")).name
+    if not vectors.is_file():
+        raise FileNotFoundError(f"{vectors} is missing, which {path.name} names: build the index anew")
+    content = vectors.read_bytes()
+    if hashlib.sha256(content).hexdigest()[:16] not in vectors.name:
+        raise ValueError(f"{vectors} is damaged, its content is not what its name says: build the index anew")
+    return about, load(content)
+
+
+def _write(path, content):
+    """The whole file or none: written beside its place, on the disk before it is moved there."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp leaves it readable for its owner only
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
