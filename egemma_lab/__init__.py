@@ -29,6 +29,7 @@ _PUBLIC = {
     "explore": None,
     "train": None,  # a package that is also a verb, see _callable.py
     "evaluate": None,
+    "experiments": None,
     "quantize": None,
 }
 

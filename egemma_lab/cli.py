@@ -1,4 +1,4 @@
-"""The command line: egemma-lab train | make | evaluate | embed | doctor.
+"""The command line: egemma-lab train | make | experiment | evaluate | embed | doctor.
 
 Exit codes: 0 done; 1 something was wrong with files, data or models, said in one line (`--debug` shows where);
 2 bad usage. Nothing heavy is imported before the arguments are understood, so `--help` answers at once.
@@ -100,6 +100,17 @@ def build_parser():
     add("--data-dir", type=Path, help="folder with the recipe's files (default: its sets on the Hub)")
     add("--scale", type=float, default=1.0, help="times every stage's steps, e.g. 0.01 to try the recipe")
     add("--until", metavar="STAGE", help="stop after this stage")
+
+    from egemma_lab.experiments.command import add_arguments, run_command
+
+    add_arguments(
+        command(
+            "experiment",
+            run_command,
+            "Repeat one of the paper's comparisons: train every arm with several seeds, measure, compare. The "
+            "same call again goes on.",
+        )
+    )
 
     add = command("evaluate", evaluate, "Measure a model beside baselines, print a table.").add_argument
     add("model", help="folder of a run or model, or a name")

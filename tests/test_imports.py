@@ -23,8 +23,9 @@ ALLOWED = {
     "quantize": {"model", "geometry", "data"},
     "evaluate": {"model", "geometry", "data", "quantize"},
     "train": GROUND | {"data", "evaluate", "quantize"},
-    "explore": GROUND | {"data", "evaluate", "quantize", "train"},
-    "cli": GROUND | {"data", "evaluate", "quantize", "train", "explore"},
+    "experiments": GROUND | {"data", "evaluate", "quantize", "train"},
+    "explore": GROUND | {"data", "evaluate", "quantize", "train", "experiments"},
+    "cli": GROUND | {"data", "evaluate", "quantize", "train", "experiments", "explore"},
 }
 # On top of everything: these may also `import egemma_lab` as their users do.
 TOP = {"explore", "cli"}

@@ -65,10 +65,14 @@ def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
         return
     tokenizer_folder = folder / "fresh"
     if not tokenizer_folder.exists():
-        texts = _texts(recipe, data, recipe.tokenizer["texts"])
-        tokenizer = train_tokenizer(texts, vocab_size=recipe.tokenizer["vocab_size"])
+        if recipe.tokenizer["of"] is None:
+            texts = _texts(recipe, data, recipe.tokenizer["texts"])
+            tokenizer = train_tokenizer(texts, vocab_size=recipe.tokenizer["vocab_size"])
+        else:
+            tokenizer = load_model(recipe.tokenizer["of"]).tokenizer
         with new_folder(tokenizer_folder) as unfinished:
-            new_model(recipe.preset, tokenizer, seed=recipe.seed).save_pretrained(unfinished)
+            fresh = new_model(recipe.preset, tokenizer, seed=recipe.seed, pooling=recipe.pooling)
+            fresh.save_pretrained(unfinished)
     model = load_model(tokenizer_folder)
     kind = recipe.start["kind"]
     if kind == "warm_start":

@@ -4,6 +4,8 @@ import dataclasses
 import re
 from pathlib import Path
 
+from egemma_lab.model import PRESETS
+from egemma_lab.model.pooling import POOLINGS
 from egemma_lab.train.checks import did_you_mean
 from egemma_lab.train.language_recipe import LanguageRecipe
 from egemma_lab.train.recipe import Recipe
@@ -19,7 +21,7 @@ KINDS = {
 }
 METHODS = ("uniform", "greedy")
 _TEACHER = {"name": None, "dtype": "float32", "max_seq_length": None, "rotation": None}
-_TOKENIZER = {"vocab_size": 8192, "texts": 60_000}
+_TOKENIZER = {"of": None, "vocab_size": 8192, "texts": 60_000}
 _START = {"kind": "warm_start", "model": None, "decoder": {}, "denoising": {}}
 _DEVELOPMENT = {"sets": [], "texts": [], "tasks": [], "queries": 300}
 _NAME = re.compile(r"[\w.-]+")
@@ -29,10 +31,11 @@ _NAME = re.compile(r"[\w.-]+")
 class StagedRecipe:
     """Everything that decides how a model is made from raw text, as a YAML file says it.
 
-    name, what, seed, preset: of the model; the seed is every stage's, unless its own recipe names one.
+    name, what, seed, preset, pooling: of the model; the seed is every stage's, unless its own recipe names one.
     data: name -> where a set comes from (`egemma_lab.train.stage_data.StageData`).
     texts: views of the sets (`StageData.source`); the tokenizer, the teacher's rotation and stage 0 see them.
-    tokenizer: `vocab_size`, and how many `texts` of the views it is trained on.
+    tokenizer: `vocab_size`, and how many `texts` of the views it is trained on; or `of`, a model whose tokenizer is
+        taken as it is.
     teacher: `name`, `dtype` and `max_seq_length` as in `load_teacher`; `rotation`: "pca" or None.
     start: `kind`, one of "warm_start" (the token table is what the teacher says of each piece), "encoder_decoder"
         and "decoder" (stage 0: a decoder trained on next tokens, its section `decoder` a `LanguageRecipe`, and
@@ -55,6 +58,7 @@ class StagedRecipe:
     texts: list
     what: str = ""
     preset: str = "nano"
+    pooling: str = "mean"
     seed: int = 0
     teacher: dict = dataclasses.field(default_factory=dict)
     tokenizer: dict = dataclasses.field(default_factory=dict)
@@ -70,6 +74,9 @@ class StagedRecipe:
         ):
             refuse_unknown(section, getattr(self, section), defaults)
             object.__setattr__(self, section, {**defaults, **getattr(self, section)})
+        for name, allowed in (("preset", PRESETS), ("pooling", POOLINGS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
         if self.start["kind"] not in STARTS:
             raise ValueError(f"start: kind={self.start['kind']!r} is not one of {', '.join(STARTS)}")
         if (self.start["kind"] == "model") != (self.start["model"] is not None):

@@ -53,12 +53,17 @@ def run_stages(recipe, output, *, data_dir=None, scale=1.0, probe=None, until=No
         bundled_probe() if probe is None else probe,
         show_progress_bar,
     )
-    folder = making.start()
+    folder = making.start(making.output / "0-start")
     for number, stage in enumerate(making.recipe.stages, 1):
         folder = making.stage(stage, folder, making.output / f"{number}-{stage['name']}")
         if stage["name"] == until:
             break
     return making.finish(folder)
+
+
+def prepare_start(recipe, folder, *, data_dir=None, show_progress_bar=None):
+    """What `run_stages` makes before the first stage, in `folder`: it may lie ready as `0-start` of several outputs."""
+    _Making(recipe, folder, data_dir, (), show_progress_bar).start(Path(folder))
 
 
 class _Making:
@@ -67,13 +72,12 @@ class _Making:
     def __init__(self, recipe, output, data_dir, probe, show_progress_bar):
         self.recipe, self.output, self.probe, self.bar = recipe, output, probe, show_progress_bar
         self.output.mkdir(parents=True, exist_ok=True)
-        self.data = StageData(recipe.data, data_dir, recipe.seed)
+        self.data = StageData(recipe.data, data_dir)  # what is held out is the same for every seed
         self.whole_teacher, self.rotation = None, None
         self.searches = {}  # name of a stage -> its folder and what it found
 
-    def start(self):
-        """`0-start`: the teacher's rotation, and a model folder to begin with."""
-        folder = self.output / "0-start"
+    def start(self, folder):
+        """The teacher's rotation, and a model folder to begin with."""
         self.whole_teacher, self.rotation = open_stage_teacher(self.recipe, self.data, folder)
         make_start(self.recipe, self.data, self.whole_teacher, self.rotation, folder, self.bar)
         return folder / "model"

@@ -163,6 +163,16 @@ def test_a_model_that_goes_on_is_turned_towards_the_teacher_and_keeps_its_cosine
     assert (after * target).sum() > (before * target).sum() + 0.1
 
 
+def test_a_tokenizer_may_be_another_models_and_the_pooling_another(make, recipe, tmp_path):
+    recipe["stages"] = recipe["stages"][:1]
+    first = make(recipe, "first")
+    recipe["tokenizer"] = {"of": str(tmp_path / "first" / "final")}
+    recipe["pooling"] = "last"
+    model = make(recipe, "second")
+    assert model.tokenizer.get_vocab() == first.tokenizer.get_vocab()
+    assert model.config.pooling == "last"
+
+
 def test_scale_shortens_every_stage(recipe):
     recipe["start"] = {"kind": "decoder", "decoder": {"steps": 1000}}
     recipe["stages"][0]["recipe"].update(steps=1000, snapshot_every=100)
@@ -181,6 +191,8 @@ def test_scale_shortens_every_stage(recipe):
     [
         ({"stages": []}, "there is no section stages"),
         ({"stage": []}, "no field 'stage'; did you mean 'stages'"),
+        ({"preset": "giant"}, "preset='giant' is not one of 300m, nano, micro"),
+        ({"pooling": "max"}, "pooling='max' is not one of mean,"),
         ({"teacher": {"nam": "x"}}, "teacher: no field 'nam'"),
         ({"start": {"kind": "warm"}}, "start: kind='warm' is not one of"),
         ({"start": {"kind": "model"}}, "start: kind='model' with model=None"),

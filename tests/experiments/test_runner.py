@@ -1,0 +1,174 @@
+"""Whole experiments at micro size: finished runs are kept, a killed grid goes on, arms see the same texts."""
+
+import json
+
+import pytest
+from test_plan import write
+
+from egemma_lab.cli import main
+from egemma_lab.experiments import comparisons, find_experiment, run_experiment, scores, verdicts
+from egemma_lab.experiments.page import page, verdict_table
+from egemma_lab.train import load_run
+
+QUIET = {"scale": "micro", "show_progress_bar": False}
+
+
+@pytest.fixture
+def config(tmp_path, tiny_pairs):
+    rows = [{"anchor": row["anchor"], "positive": row["positive"]} for row in tiny_pairs]
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    recipe = {"batch_size": 6, "weights": {"matching": 0}, "max_tokens": 16, "precision": "float32"}
+    return write(
+        tmp_path,
+        tokenizer={"vocab_size": 500, "texts": 200},
+        start={"kind": "random"},
+        stages={"train": {"sources": ["pairs"], "recipe": recipe}},
+        published=[{"of": "warm", "over": "cold", "difference": -1, "what": "a guess", "source": "nobody"}],
+        measure={"widths": ["full", "quarter"]},
+    )
+
+
+@pytest.fixture
+def run(config, tmp_path):
+    def running(output="out", **options):
+        options = {"seeds": 2, "data_dir": tmp_path / "data", **QUIET, **options}
+        return run_experiment(config, output=tmp_path / output, **options)
+
+    return running
+
+
+def test_every_arm_and_seed_is_trained_once_and_measured(run, tmp_path, monkeypatch):
+    results = run(keep_models=True)
+    assert json.loads((tmp_path / "out/micro/tiny.json").read_text()) == results
+    seeds = {arm: list(entry["runs"]) for arm, entry in results["arms"].items()}
+    assert seeds == {"cold": ["0", "1"], "warm": ["0", "1"]}
+    entry = results["arms"]["warm"]["runs"]["1"]
+    assert entry["steps"] == 2
+    assert set(entry["ranks"]) == {"full", "quarter"}
+    assert len(entry["ranks"]["full"]["pairs"]) == results["sets"]["pairs"] == 10
+    assert "torch" in results["made"]["versions"]
+
+    monkeypatch.setattr("egemma_lab.experiments.runner.run_stages", None)  # nothing is trained again
+    assert run() == results
+    assert len(run(arms=["cold"])["arms"]) == 1
+
+
+def test_the_same_call_elsewhere_gives_the_same_numbers(run):
+    first, second = run("one", seeds=1), run("two", seeds=1)
+    for results in (first, second):
+        for entry in results["arms"].values():
+            entry["runs"]["0"].pop("minutes")
+    assert first == second
+
+
+def test_a_killed_grid_goes_on(run, monkeypatch, tmp_path):
+    whole = run("whole")
+    from egemma_lab.experiments import runner
+
+    original, calls = runner.run_stages, []
+
+    def dying(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(runner, "run_stages", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run("killed")
+    half = json.loads((tmp_path / "killed/micro/tiny.json").read_text())
+    assert sum(len(entry["runs"]) for entry in half["arms"].values()) == 2
+    again = run("killed")
+    for results in (whole, again):
+        for entry in results["arms"].values():
+            for each in entry["runs"].values():
+                each.pop("minutes")
+    assert again == whole
+
+
+def test_all_arms_of_a_seed_see_the_same_texts_in_the_same_order(run, config, tmp_path):
+    run(keep_models=True, seeds=1)
+    histories = []
+    for folder in sorted((tmp_path / "out/micro/runs").iterdir()):
+        trained = load_run(folder / "1-train")
+        histories.append(trained.history[["source", "tokens"]])
+        assert (folder / "0-start/model/model.safetensors").stat().st_nlink >= 3  # one start, and both arms'
+    assert len(histories) == 2
+    assert histories[0].equals(histories[1])
+
+
+def test_measured_runs_leave_little_behind(run, tmp_path):
+    run(seeds=1)
+    left = {path.suffix for path in (tmp_path / "out/micro/runs").rglob("*") if path.is_file()}
+    assert ".safetensors" not in left
+    assert ".jsonl" in left
+
+
+def test_arms_may_be_models_of_one_run(run, config, tmp_path):
+    text = (
+        config.read_text()
+        .replace("cold: null", "cold: {model: 0-start/model}")
+        .replace("  warm:", "  end: {}\n  warm:")
+    )
+    config.write_text(text)
+    results = run(seeds=1, keep_models=True)
+    assert len(list((tmp_path / "out/micro/runs").iterdir())) == 2  # cold and end are one run
+    assert set(results["arms"]) == {"cold", "end", "warm"}
+
+
+def test_tables_of_results(run):
+    results = run()
+    table = scores(results)
+    assert len(table) == 2 * 2 * 2  # arms, views, seeds
+    assert table["score"].between(0, 1).all()
+    frame = comparisons(results)
+    assert frame["of"].tolist() == ["score", "score", "change"]
+    by_hand = table[table["view"] == "full"].groupby("arm")["score"].mean()
+    assert frame["difference"][0] == pytest.approx(by_hand["warm"] - by_hand["cold"])
+    (row,) = verdicts(results).to_dict("records")
+    assert row["found"] == pytest.approx(frame["difference"][0])
+    assert row["verdict"] in ("same sign", "no difference to be seen", "the other sign")
+
+
+def test_the_page_and_the_table_say_what_was_found(run, config):
+    results = run()
+    text = page(results)
+    for words in (
+        "# ?",
+        "Varied: temperature",
+        "| warm |",
+        "`egemma-lab experiment tiny --scale micro --seeds 2`",
+    ):
+        assert words in text
+    (row,) = verdicts(results).to_dict("records")
+    assert f"a guess (nobody) | {100 * row['found']:+.1f}" in text or "| 0.0" in text
+    assert row["verdict"] in verdict_table([results])
+    silent = verdict_table([{**results, "published": []}])
+    assert "nothing published" in silent
+
+
+def test_the_command_runs_and_keeps(run, config, tmp_path, monkeypatch, capsys):
+    shipped = tmp_path / "experiments"
+    shipped.mkdir()
+    for module in ("shipped", "runner", "command"):
+        monkeypatch.setattr(
+            f"egemma_lab.experiments.{module}.experiments_folder", lambda: shipped, raising=False
+        )
+    (shipped / "tiny").mkdir()
+    (shipped / "tiny" / "config.yaml").write_text(config.read_text())
+    where = ["--data-dir", str(tmp_path / "data"), "--output", str(tmp_path / "out")]
+    assert main(["experiment", "tiny", "--scale", "micro", "--seeds", "1", "--keep", *where]) == 0
+    assert "## Scores" in capsys.readouterr().out
+    assert json.loads((shipped / "tiny/results.json").read_text())["experiment"] == "tiny"
+    assert "## Scores" in (shipped / "tiny/README.md").read_text()
+    assert "[tiny](../experiments/tiny/README.md)" in (tmp_path / "docs/results.md").read_text()
+    assert main(["experiment"]) == 0
+    assert "tiny" in capsys.readouterr().out
+    assert main(["experiment", "tinny"]) == 1
+    assert "did you mean 'tiny'" in capsys.readouterr().err
+
+
+def test_a_shipped_experiment_is_found_by_its_name():
+    assert find_experiment("spread-out").name == "spread-out"
