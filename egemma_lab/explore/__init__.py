@@ -19,6 +19,7 @@ _PUBLIC = {
     "anatomy_figure": "anatomy_drawing",
     "before_after_map": "maps",
     "circle_pairs": "circle",
+    "describe_frontier": "frontier",
     "dissect": "anatomy_data",
     "exercise": "exercises",
     "load_coordinates": "recorded",
@@ -29,6 +30,8 @@ _PUBLIC = {
     "probe_pairs": "bundled",
     "probe_texts": "bundled",
     "prompt_effect": "anatomy_data",
+    "quality_frontier": "frontier",
+    "replay_page": "replay_frames",
     "say": "prose",
     "score_bars": "scores",
     "show": "showing",
@@ -39,6 +42,7 @@ _PUBLIC = {
     "topic_corpus": "bundled",
     "topic_queries": "bundled",
     "topics": "bundled",
+    "training_replay": "replay",
 }
 
 __all__ = sorted(_PUBLIC)

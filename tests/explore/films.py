@@ -1,0 +1,62 @@
+"""Small films for the tests of the explorers (not collected: no test in it)."""
+
+import gc
+
+import numpy as np
+import pandas as pd
+
+from egemma_lab.explore import Replay
+from egemma_lab.explore.clock import peak_memory
+
+
+def unit(rows):
+    rows = np.asarray(rows, dtype=np.float32)
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def make_film(moments=5, texts=24, axes=6, seed=0, stages=("first", "second")):
+    """Texts of three labels that drift from one heap to three; the first half are queries, the second documents."""
+    rng = np.random.default_rng(seed)
+    kinds = np.arange(texts) % 3
+    noise = rng.standard_normal((texts, axes))
+    goals = 4 * rng.standard_normal((3, axes))[kinds]
+    share = np.linspace(0, 1, moments)[:, None, None]
+    vectors = unit(noise + share * goals + (1 - share) * 3)
+    cut = -(-moments // len(stages))
+    stage = [stages[i // cut] for i in range(moments)]
+    half = texts // 2
+    table = pd.DataFrame(
+        {
+            "stage": stage,
+            "step": [10 * (i % cut) for i in range(moments)],
+            "loss": np.linspace(4, 1, moments),
+            "contrastive": np.where(np.array(stage) == stages[0], np.nan, 2.0),
+            "matching": np.linspace(2, 0.5, moments),
+            "kept": 1.0,
+            "neighbours_kept": 1.0,
+        }
+    )
+    return Replay(
+        texts=[f"text {i} about {'abc'[k]}" for i, k in enumerate(kinds)],
+        labels=[f"topic {'abc'[k]}" for k in kinds],
+        roles=["query"] * half + ["document"] * (texts - half),
+        moments=table,
+        vectors=vectors,
+        axes=np.eye(axes, 2 * axes, dtype=np.float32),
+        runs={},
+    )
+
+
+def grown_over(move, times):
+    """Bytes by which the most memory that this process ever held rises while `move(i)` is called so often."""
+
+    def held():
+        gc.collect()
+        return 1e9 * peak_memory()
+
+    for i in range(times // 10):  # until caches are full
+        move(i)
+    before = held()
+    for i in range(times):
+        move(i)
+    return held() - before
