@@ -27,10 +27,10 @@ def unpack(codes, scales, scheme):
     >>> unpack(torch.tensor([[0x5C, 0x9A]], dtype=torch.uint8), torch.tensor([[0.5]]).half(), "int4_channel")
     tensor([[ 2.0000,  1.0000, -1.5000,  0.5000]])
     """
-    return dequantize(from_bytes(codes, scales.shape[1], scheme_bits(scheme)), scales)
+    return dequantize_matrix(from_bytes(codes, scales.shape[1], scheme_bits(scheme)), scales)
 
 
-def dequantize(codes, scales):
+def dequantize_matrix(codes, scales):
     """(rows, columns) int8, (rows, groups) float16 -> (rows, columns) float32: each code times its group's scale."""
     groups = codes.unflatten(1, (scales.shape[1], -1)).float()  # (rows, groups, size)
     return (groups * scales.float().unsqueeze(-1)).flatten(1)

@@ -2,7 +2,7 @@
 
 import torch
 
-from egemma_lab.model.packed_weights import BITS, dequantize, scheme_bits, to_bytes, unpack
+from egemma_lab.model.packed_weights import BITS, dequantize_matrix, scheme_bits, to_bytes, unpack
 
 __all__ = ["FORMATS", "pack", "round_weight", "scheme_of", "unpack"]
 
@@ -59,7 +59,7 @@ def pack(weight, scheme):
     tensor([[-4.0000,  1.0000,  3.5000,  0.5000]])
     """
     check_matrix(weight, scheme)
-    codes, scales = quantize(weight.detach(), scheme)
+    codes, scales = quantize_matrix(weight.detach(), scheme)
     if not (weight.isfinite().all() and scales.isfinite().all()):
         raise ValueError(
             f"{scheme} cannot hold weights of up to {weight.abs().max():.3g}: they must be finite, and scales fit "
@@ -70,10 +70,10 @@ def pack(weight, scheme):
 
 def round_weight(weight, scheme):
     """The weights that `unpack` reads from what `pack` wrote, in the dtype given: (rows, columns) -> the same."""
-    return dequantize(*quantize(weight, scheme)).to(weight.dtype)
+    return dequantize_matrix(*quantize_matrix(weight, scheme)).to(weight.dtype)
 
 
-def quantize(weight, scheme):
+def quantize_matrix(weight, scheme):
     """(rows, columns) -> codes (rows, columns) int8, scales (rows, groups) float16; see `pack`."""
     size = BLOCK if scheme.endswith("_block") else weight.shape[1]
     groups = weight.float().unflatten(1, (-1, size))  # (rows, groups, size)

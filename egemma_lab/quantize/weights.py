@@ -39,6 +39,7 @@ def fake_quantize(model, format):
     for name, scheme in schemes.items():
         module = quantized.get_submodule(name.removesuffix(".weight"))
         parametrize.register_parametrization(module, "weight", Rounding(scheme))
+    quantized.register_forward_pre_hook(_round_all)
     quantized.name, quantized.weight_format = f"{model.name} {format}", format
     return quantized
 
@@ -49,6 +50,7 @@ def without_rounding(model):
     for module in list(plain.modules()):
         if parametrize.is_parametrized(module):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+    plain._forward_pre_hooks.clear()
     plain.name, plain.weight_format = model.name.removesuffix(f" {model.weight_format}"), None
     return plain
 
@@ -78,23 +80,20 @@ class Rounding(nn.Module):
     def __init__(self, scheme):
         super().__init__()
         self.scheme = scheme
-        self._last = None  # (the weight that was rounded, its version, its rounded form)
+        self.rounded, self._of, self._version = None, None, None  # the last result; which weight it is of
 
     def forward(self, weight):
-        rounded = self._rounded(weight.detach())
-        return _StraightThrough.apply(weight, rounded) if torch.is_grad_enabled() else rounded
+        if not torch.compiler.is_compiling():
+            self.round(weight)
+        return _StraightThrough.apply(weight, self.rounded) if torch.is_grad_enabled() else self.rounded
 
-    def _rounded(self, weight):
-        if torch.compiler.is_compiling():  # there it is part of the graph, and fused
-            return round_weight(weight, self.scheme)
-        if self._last is None or not self._is_last(weight):
-            with torch.inference_mode(False), torch.no_grad():  # for later calls that do want gradients
-                self._last = weight, weight._version, round_weight(weight, self.scheme)
-        return self._last[2]
-
-    def _is_last(self, weight):
-        last, version, _ = self._last  # while `last` is held no other weight can come to lie at its address
-        return weight.data_ptr() == last.data_ptr() and weight._version == version
+    def round(self, weight):
+        """See to it that `rounded` is that of the weight as it is now."""
+        # while the last one is held, no other weight can come to lie at its address
+        if self._of is None or (weight.data_ptr(), weight._version) != (self._of.data_ptr(), self._version):
+            with torch.inference_mode(False), torch.no_grad():  # later calls may want gradients
+                self._of, self._version = weight.detach(), weight._version
+                self.rounded = round_weight(self._of, self.scheme)
 
     def __deepcopy__(self, memo):
         return type(self)(self.scheme)
@@ -111,3 +110,14 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         return gradient, None
+
+
+@torch.compiler.disable
+def _round_all(model, _):
+    """Before each forward pass: compiled code reads `Rounding.rounded`, and rounding stays out of its graph.
+
+    There it would be compiled anew for every matrix, which takes minutes and saves nothing.
+    """
+    for module in model.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            module.parametrizations.weight[0].round(module.parametrizations.weight.original)

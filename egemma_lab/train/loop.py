@@ -34,8 +34,8 @@ def train(
 ):
     """Train an embedding model on pairs of texts, with or without a teacher, into a folder.
 
-    model: an `EmbeddingGemma` (trained in place), a folder or Hub name, or a preset for fresh weights
-        ("nano", "micro"), whose tokenizer is then trained on the pairs.
+    model: an `EmbeddingGemma` (trained in place, or a copy of it with `Recipe(fake_quantize=...)`), a folder or
+        Hub name, or a preset for fresh weights ("nano", "micro"), whose tokenizer is then trained on the pairs.
     pairs: anything `lab.data.load_pairs` takes, a `Mixture`, or several sources (see `as_mixture`).
     teacher: a `Teacher`, or the name of one (then opened in the run's precision and reading at most
         `max_tokens` of a text), for embedding matching; cut to the model's width where it is wider. None needs

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from egemma_lab.quantize.weights import fake_quantize, weight_format, without_rounding
 from egemma_lab.train.samples import some_texts
 from egemma_lab.train.teacher_choice import fit_teacher
 
@@ -44,12 +45,21 @@ def choose_model(given, files, mixture, accelerator, resumed, teacher, rotation)
         _own_memory(model)
         _check_fit(given.recipe, model)
     if not resumed and accelerator.is_main_process:
-        model.save_pretrained(files.start)
+        plain = model if weight_format(model) is None else without_rounding(model)
+        plain.save_pretrained(files.start)
     accelerator.wait_for_everyone()
     if model is None:
-        model = _load(files.start).to(accelerator.device)
+        model = read_start(files, given.recipe).to(accelerator.device)
         _own_memory(model)
+    elif given.recipe.fake_quantize not in (None, weight_format(model)):
+        model = fake_quantize(model, given.recipe.fake_quantize)
     return model
+
+
+def read_start(files, recipe):
+    """The model in `start/`, loaded anew; it computes with rounded weights where the recipe says so."""
+    model = _load(files.start)
+    return model if recipe.fake_quantize is None else fake_quantize(model, recipe.fake_quantize)
 
 
 def _own_memory(model):
@@ -113,6 +123,11 @@ def _check_fit(recipe, model):
         raise ValueError(
             f"dims={list(recipe.dims)} go beyond the model's width {width}; leave dims out to train its own "
             f"widths {list(model.widths)}"
+        )
+    if weight_format(model) not in (None, recipe.fake_quantize):
+        raise ValueError(
+            f"{model.name!r} computes with rounded weights ({weight_format(model)}) and fake_quantize="
+            f"{recipe.fake_quantize!r} in the recipe: let both say the same, or give the model it was made from"
         )
     dims = recipe.dims or model.widths
     if recipe.dim_weights is not None and len(recipe.dim_weights) != len(dims):

@@ -12,6 +12,7 @@ SIDES = ("query", "positive", "negative")
 HARD_NEGATIVES = ("own", "batch")
 DISTANCES = ("l2", "squared_l2", "cosine")
 PRECISIONS = ("auto", "float32", "bfloat16")
+WEIGHT_FORMATS = ("int8_block", "int4_block", "mixed_channel", "ternary")
 DEFAULT_STEPS = 1000
 
 
@@ -93,6 +94,9 @@ class Recipe(RecipeFile):
         rounding.
     teacher_rotation: "pca" turns a wider teacher's space onto its principal axes before it is cut to the
         student's width; None cuts plainly.
+    fake_quantize: a format of `egemma_lab.quantize.fake_quantize`: the model learns while it computes with its
+        weights rounded (quantization-aware training). The run's model is then a copy of the one given, and `final`
+        holds the rounded weights; the unrounded ones stand in the checkpoints. None: no rounding.
     warm_start: whether a preset's fresh weights begin as what the teacher says of each of the tokenizer's
         pieces (`egemma_lab.model.warm_start`) instead of at random.
 
@@ -133,6 +137,7 @@ class Recipe(RecipeFile):
     precision: str = "auto"
     compile: bool = False
     teacher_rotation: str | None = None
+    fake_quantize: str | None = None
     warm_start: bool = False
 
     def __post_init__(self):
@@ -200,6 +205,7 @@ _CHECKS = {
     "precision": checks.precision(*PRECISIONS),
     "compile": checks.true_or_false,
     "teacher_rotation": checks.optional(checks.one_of("pca")),
+    "fake_quantize": checks.optional(checks.one_of(*WEIGHT_FORMATS)),
     "warm_start": checks.true_or_false,
 }
 

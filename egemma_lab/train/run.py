@@ -68,12 +68,13 @@ class Run:
     @functools.cached_property
     def model(self):
         from egemma_lab.model import load_model
+        from egemma_lab.train.model_choice import read_start
 
         # a run that was interrupted, resumed and killed has a final model older than its newest checkpoint
         if self._files.final.is_dir() and self.status in ("finished", "interrupted"):
             model = load_model(self._files.final)
         else:
-            model = load_model(self._files.start)
+            model = read_start(self._files, self.recipe)
             newest = newest_checkpoint(self._files.checkpoints)
             if newest is not None:
                 load_checkpoint(newest[0], model)

@@ -7,7 +7,7 @@ from egemma_lab.train.checkpoint import load_checkpoint, newest_checkpoint
 from egemma_lab.train.evaluation import Evaluation
 from egemma_lab.train.folder import RunFolder
 from egemma_lab.train.machine import best_precision, machine_and_versions
-from egemma_lab.train.model_choice import choose_model, describe_model
+from egemma_lab.train.model_choice import choose_model, describe_model, read_start
 from egemma_lab.train.optimizer import make_optimizer
 from egemma_lab.train.probe import SnapshotTaker, check_probe, draw_probe
 from egemma_lab.train.recipe import Recipe
@@ -183,11 +183,9 @@ def _take_up(state, files):
     status, step = files.read_status()
     newest = newest_checkpoint(files.checkpoints)
     if newest is None:
-        from egemma_lab.model import load_model
-
         # the model in memory may have been trained already, by the call that failed before its first
         # checkpoint
-        state.model.load_state_dict(load_model(str(files.start)).state_dict())
+        state.model.load_state_dict(read_start(files, state.recipe).state_dict())
     else:
         path, saved = newest
         load_checkpoint(path, state.model, state.optimizer)

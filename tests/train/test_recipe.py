@@ -33,6 +33,7 @@ EXTREMES = {
     "gradient_checkpointing": True,
     "precision": "float32",
     "teacher_rotation": "pca",
+    "fake_quantize": "int4_block",
     "warm_start": True,
 }
 
