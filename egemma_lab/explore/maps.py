@@ -109,7 +109,7 @@ def _classes(labels, highlight):
 
 def _traces(points, labels, texts, classes):
     scatter = go.Scattergl if len(points) > MANY else go.Scatter
-    hover = np.full(len(points), "", dtype=object) if texts is None else _hover_texts(texts)
+    hover = np.full(len(points), "", dtype=object) if texts is None else hover_texts(texts)
     groups = [(name, labels == name, *mark) for name, mark in zip(classes, class_marks(len(classes)))]
     rest = ~np.isin(labels, classes)
     if rest.any():  # drawn first, below the others
@@ -135,7 +135,7 @@ def _traces(points, labels, texts, classes):
     ]
 
 
-def _hover_texts(texts, limit=160, width=60):
+def hover_texts(texts, limit=160, width=60):
     """Texts as the small HTML of a hover box: one run of blanks is one space, cut, wrapped, escaped."""
     shown = np.empty(len(texts), dtype=object)
     for i, text in enumerate(texts):
