@@ -13,13 +13,13 @@ from egemma_lab.quantize.vectors import bytes_per_vector
 WAYS = {
     "float32": {"precision": "float32"},
     "int8": {"precision": "int8"},
-    "binary, rescored": {"precision": "binary", "rescore": 4},
+    "binary rescored": {"precision": "binary", "rescore": 4},
     "binary": {"precision": "binary", "rescore": 0},
 }
 # The same with a finer copy of the vectors beside the bits, for the second look alone.
 WAYS_WITH_COPY = {
-    "binary, rescored by int8": {"precision": "binary", "rescore": 4, "rescore_precision": "int8"},
-    "binary, rescored by float32": {"precision": "binary", "rescore": 4, "rescore_precision": "float32"},
+    "binary rescored by int8": {"precision": "binary", "rescore": 4, "rescore_precision": "int8"},
+    "binary rescored by float32": {"precision": "binary", "rescore": 4, "rescore_precision": "float32"},
 }
 COLUMNS = ("metric", "n", "width", "precision", "bytes", "value", "low", "high")
 COLUMNS += ("share", "share_low", "share_high", "recall")
@@ -34,7 +34,7 @@ def vector_frontier(queries, documents, widths, *, judge=None, metric=None, k=10
     >>> vectors = np.random.default_rng(0).normal(size=(200, 32))
     >>> table = vector_frontier(vectors[:50], vectors, [32, 16])
     >>> table[["width", "precision", "bytes"]].values.tolist()[:3]
-    [[32, 'float32', 128], [32, 'int8', 32], [32, 'binary, rescored', 4]]
+    [[32, 'float32', 128], [32, 'int8', 32], [32, 'binary rescored', 4]]
     """
     _, exact = search(queries, documents, k, "float32")
 
@@ -81,7 +81,7 @@ def _table(metric, measured, full_width, widths, ways):
 def stored_bytes(width, way):
     """Bytes of a vector held for a way of searching, its finer copy included.
 
-    >>> [stored_bytes(256, way) for way in (WAYS["binary"], WAYS_WITH_COPY["binary, rescored by int8"])]
+    >>> [stored_bytes(256, way) for way in (WAYS["binary"], WAYS_WITH_COPY["binary rescored by int8"])]
     [32, 288]
     """
     finer = way.get("rescore_precision")

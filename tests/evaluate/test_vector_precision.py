@@ -71,7 +71,7 @@ class TestFrontier:
         sizes = {(row.width, row.precision): row.bytes for row in table.itertuples()}
         assert sizes[64, "float32"] == 256
         assert sizes[32, "int8"] == 32
-        assert sizes[16, "binary"] == sizes[16, "binary, rescored"] == 2
+        assert sizes[16, "binary"] == sizes[16, "binary rescored"] == 2
         whole = cells(table, "planets", 64, "float32")
         assert whole[["share", "share_low", "share_high", "recall"]].tolist() == [1, 1, 1, 1]
         assert table.attrs["model"] == "micro"
@@ -158,9 +158,9 @@ class TestVectors:
         expected = {
             "float32": (a * b).sum(1),
             "int8": (a * told).sum(1),
-            "binary, rescored": (a * np.sign(b)).sum(1),
+            "binary rescored": (a * np.sign(b)).sum(1),
             "binary": (np.sign(a) * np.sign(b)).sum(1),
-            "binary, rescored by int8": (a * told).sum(1),
+            "binary rescored by int8": (a * told).sum(1),
         }
         for name, cosines in expected.items():
             assert table.loc[name, "value"] == pytest.approx(spearmanr(cosines, scores).statistic, abs=1e-6)
