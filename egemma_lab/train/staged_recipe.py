@@ -8,7 +8,7 @@ from egemma_lab.model import PRESETS
 from egemma_lab.model.pooling import POOLINGS
 from egemma_lab.train.checks import did_you_mean
 from egemma_lab.train.language_recipe import LanguageRecipe
-from egemma_lab.train.recipe import Recipe
+from egemma_lab.train.recipe import WEIGHT_FORMATS, Recipe
 from egemma_lab.train.stage_data import refuse_unknown
 from egemma_lab.train.yaml_file import read_yaml
 
@@ -18,6 +18,7 @@ KINDS = {
     "train": ("what", "sources", "recipe"),
     "search": ("what", "sources", "recipe", "trials", "initial", "concentration", "floor"),
     "soup": ("what", "of", "best", "method"),
+    "quantize": ("what", "format", "sources", "recipe"),
 }
 METHODS = ("uniform", "greedy")
 _TEACHER = {"name": None, "dtype": "float32", "max_seq_length": None, "rotation": None}
@@ -47,7 +48,9 @@ class StagedRecipe:
         "train": `sources` (views) and a `recipe`;
         "search": the same for several mixtures of the sources: `trials` in all, of which `initial` are drawn
             from a Dirichlet after the uniform one (`MixtureSearch`); it goes on with the best;
-        "soup": the average of the `best` trials of the search named in `of`; `method` "greedy" or "uniform".
+        "soup": the average of the `best` trials of the search named in `of`; `method` "greedy" or "uniform";
+        "quantize": `sources` and a `recipe` for training on under fake quantization in a `format`
+            (`Recipe(fake_quantize=...)`); the stages after it go on from the model before it.
 
     Unknown names, impossible values and stages that refer to none are refused when the file is read.
     """
@@ -134,6 +137,14 @@ def _shorter(recipe, share):
     return {name: value for name, value in changed.items() if name not in ("snapshot_every", "save_every")}
 
 
+def run_settings(stage):
+    """What a stage says of its training run: its section `recipe`, and the format where it quantizes."""
+    settings = {**stage.get("recipe", {})}
+    if "format" in stage:
+        settings["fake_quantize"] = stage["format"]
+    return settings
+
+
 def _check_stage(stage, before):
     names = [earlier["name"] for earlier in before]
     where = f"stages: {stage.get('name', len(before) + 1)!r}" if isinstance(stage, dict) else "stages"
@@ -154,7 +165,12 @@ def _check_stage(stage, before):
         return
     if not stage.get("sources"):
         raise ValueError(f"{where}: there are no sources")
+    if kind == "quantize" and ("format" not in stage or "fake_quantize" in stage.get("recipe", {})):
+        raise ValueError(
+            f"{where}: a stage of kind 'quantize' needs a format ({', '.join(WEIGHT_FORMATS)}), beside its recipe and "
+            "not in it"
+        )
     try:
-        Recipe(**stage.get("recipe", {}))
+        Recipe(**run_settings(stage))
     except ValueError as error:
         raise ValueError(f"{where}: recipe: {error}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from egemma_lab.model import PRESETS, load_model
+from egemma_lab.quantize.packing import save_packed
 from egemma_lab.train.development import Development, mean_of_parts
 from egemma_lab.train.folder import RunFolder
 from egemma_lab.train.loop import train
@@ -18,7 +19,7 @@ from egemma_lab.train.soup_scores import soup_gain
 from egemma_lab.train.souping import greedy_soup, soup
 from egemma_lab.train.stage_data import StageData
 from egemma_lab.train.stage_start import make_start, open_stage_teacher
-from egemma_lab.train.staged_recipe import StagedRecipe
+from egemma_lab.train.staged_recipe import StagedRecipe, run_settings
 from egemma_lab.train.storage import new_folder, write_json
 from egemma_lab.train.teacher_choice import fit_teacher
 
@@ -29,7 +30,8 @@ def run_stages(recipe, output, *, data_dir=None, scale=1.0, probe=None, until=No
     recipe: a `StagedRecipe` or the path of its YAML file (`experiments/nano/recipe.yaml` makes the bundled nano).
     output: a folder. `0-start` gets the tokenizer and the model before the first stage, `1-<name>`, `2-<name>`
         and so on the stages: a run's folder each (`load_run` opens it), a search's, or a soup's; `final` the
-        model.
+        model. A "quantize" stage leaves in its run's folder, packed, the model it trained (`packed`) and the one it
+        began with, merely rounded (`rounded`).
     data_dir: the folder of the files named under `data`; None: the Hub's sets are taken where they are named.
     scale: what every stage's steps are multiplied with: 0.01 tries the recipe in minutes, 20 trains for longer.
     probe: texts for the snapshots of every run, as in `train`; None: the 500 bundled ones.
@@ -93,12 +95,12 @@ class _Making:
     def stage(self, stage, model, folder):
         """Run one stage on the model in a folder; returns the folder of the model it leaves behind."""
         kind = stage.get("kind", "train")
-        run = {"train": self.train, "search": self.search, "soup": self.soup}[kind]
+        run = {"train": self.train, "search": self.search, "soup": self.soup, "quantize": self.quantize}[kind]
         return run(stage, model, folder)
 
     def train(self, stage, model, folder, sources=None):
         sources = self.sources(stage) if sources is None else sources
-        recipe = Recipe(**{"seed": self.recipe.seed, **stage.get("recipe", {})})
+        recipe = Recipe(**{"seed": self.recipe.seed, **run_settings(stage)})
         matching = recipe.weights["matching"] > 0
         train(
             load_model(model),  # by itself, not by its folder's name: the whole output may be moved
@@ -173,6 +175,17 @@ class _Making:
             },
         )
         return final
+
+    def quantize(self, stage, model, folder):
+        """The model trained on under fake quantization, and for comparison merely rounded: `packed` and `rounded`.
+
+        Both lie in the run's folder. What follows goes on from the model as it was: rounding is the last thing to do.
+        """
+        final = self.train(stage, model, folder)
+        for name, source in (("packed", final), ("rounded", model)):
+            if not (folder / name).exists():
+                save_packed(load_model(source), folder / name, stage["format"])
+        return model
 
     def development(self):
         return Development.of(self.recipe.development, self.data, self.teacher)
