@@ -61,8 +61,8 @@ def build_parser():
     which.add_argument(
         "--preset",
         metavar="NAME",
-        help="fresh weights of this size: micro, nano or 300m. Without --recipe, and with a teacher, these laptop "
-        "settings hold: "
+        help="fresh weights of this size: micro, nano, double or 300m. Without --recipe, and with a teacher, these "
+        "laptop settings hold: "
         + " ".join(f"{name}={value}" for name, value in LAPTOP.items())
         + "; --set overrides them",
     )

@@ -48,8 +48,8 @@ def verdict_table(all_results):
         link = f"[{results['experiment']}](../experiments/{results['experiment']}/README.md)"
         frame = verdicts(results)
         for row in frame.to_dict("records"):
-            published = f"{row['published']:+.2f} ({row['what']}; {row['source']})"
-            compared = f"{row['of']} over {row['over']}"
+            published = f"{_published(row)} ({row['what']}; {row['source']})"
+            compared = _compared(row)
             rows.append(
                 f"| {link} | {compared} | {published} | {_with_interval(row['found'], row)} | {row['verdict']} |"
             )
@@ -66,10 +66,10 @@ def verdict_table(all_results):
     head = [
         "# The paper in miniature: all verdicts",
         "",
-        "Made from `experiments/*/results.json` by `egemma-lab experiment --table`. Found: the difference in nDCG@10 on",
-        "held-out questions, in points of 100, with its 95% interval over seeds and questions; a verdict is about the",
-        "sign, with p values corrected for the comparisons of the experiment. The published differences were measured at sizes",
-        "and budgets thousands of times larger: a verdict says what minutes on a small machine can show of them.",
+        "Made from `experiments/*/results.json` by `egemma-lab experiment --table`. Found: the difference in nDCG@10",
+        "on held-out questions, in points of 100, with its 95% interval over seeds and questions; a verdict is about",
+        "the sign, with p values corrected for the comparisons of its experiment. What was published was measured at",
+        "sizes and budgets thousands of times larger: a verdict says what minutes on a small machine can show of it.",
         "",
         "| experiment | compared | published | found | verdict |",
         "|---|---|---|---|---|",
@@ -108,12 +108,22 @@ def _differences(frame):
 def _verdicts(frame):
     lines = ["| compared | view | published | found | verdict |", "|---|---|---|---|---|"]
     for row in frame.to_dict("records"):
-        published = f"{row['published']:+.2f}: {row['what']} ({row['source']})"
+        published = f"{_published(row)}: {row['what']} ({row['source']})"
         found = _with_interval(row["found"], row)
-        lines.append(
-            f"| {row['of']} over {row['over']} | {row['at']} | {published} | {found} | {row['verdict']} |"
-        )
+        lines.append(f"| {_compared(row)} | {row['at']} | {published} | {found} | {row['verdict']} |")
     return lines
+
+
+def _published(row):
+    value = row["published"]
+    return value if isinstance(value, str) else f"{value:+.1f}"
+
+
+def _compared(row):
+    """The two sides, with their views where they are not the plain one."""
+    if row["from"] != row["at"]:
+        return f"{row['of']}, {row['at']} over {row['from']}"
+    return f"{row['of']} over {row['over']}"
 
 
 def _with_interval(value, row):

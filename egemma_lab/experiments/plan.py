@@ -16,7 +16,7 @@ ALLOWED = {
     "precisions": ("float32", "int8", "binary"),
     "prompts": ("right", "none", "wrong"),
 }
-_PUBLISHED = ("of", "over", "difference", "what", "source", "at")
+_PUBLISHED = ("of", "over", "difference", "what", "source", "at", "from")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,10 @@ class Experiment:
     baseline: the arm that the others are compared with.
     measure: how the models are looked at: `widths` ("full", "half", "quarter", "eighth"), `precisions` of the
         vectors ("float32", "int8", "binary"), `prompts` in use ("right", "none", "wrong"), and `max_tokens` of a text.
-    published: what others measured: a list of {of, over: arms, difference, what, source}, perhaps `at`, the view
-        that the difference is about.
+    published: what others measured: a list of {of, over: arms, difference, what, source}; `difference` is a number, or
+        "+" or "-" where only a sign is known. Perhaps `at`, the view that it is about (default: the plain one), and
+        `from`, the view of the arm under `over` where it is another.
+    notes: what a reader of the results should know, for their page.
 
     Raises ValueError for arms, scales and sections that cannot be, when the file is read.
     """
@@ -85,8 +87,9 @@ class Experiment:
     def recipe(self, arm, seed, scale):
         """(the `StagedRecipe` of one arm and seed at one scale, the folder of the model to be measured or None).
 
-        An arm's `model` names one of the models that the stages leave behind ("1-mixtures/trial-00/final"): arms that
-        differ in nothing else are measured on one run.
+        An arm's `batch_times` makes its batches so many times as large and its steps so many times fewer: the
+        same number of rows. Its `model` names one of the models that the stages leave behind
+        ("1-mixtures/trial-00/final"): arms that differ in nothing else are measured on one run.
         """
         for name, given, known in (("arm", arm, self.arms), ("scale", scale, self.scales)):
             if given not in known:
@@ -96,6 +99,7 @@ class Experiment:
             {"name": name, **stage} for name, stage in sections.pop("stages").items() if stage is not None
         ]
         place = sections.pop("model", None)
+        _scale_batches(stages, sections.pop("batch_times", 1))
         try:
             return StagedRecipe(**{**sections, "name": self.name, "seed": seed, "stages": stages}), place
         except (ValueError, TypeError) as error:
@@ -113,6 +117,16 @@ def merged(base, changes):
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = merged(result[key], value) if both else copy.deepcopy(value)
     return result
+
+
+def _scale_batches(stages, times):
+    """Change batch size and steps of every stage that trains, in place; the number of rows stays."""
+    for stage in stages if times != 1 else ():
+        recipe = stage.get("recipe", {})
+        if "batch_size" in recipe and "steps" in recipe:
+            rows = recipe["batch_size"] * recipe["steps"]
+            recipe["batch_size"] = max(2, round(recipe["batch_size"] * times))
+            recipe["steps"] = max(1, round(rows / recipe["batch_size"]))
 
 
 def fingerprint(value):

@@ -61,9 +61,10 @@ def verdicts(results):
     for entry in results["published"]:
         if not {entry["of"], entry["over"]} <= set(results["arms"]):
             continue
-        view = entry.get("at", _views(results)[0])
-        sides = (_values(results, entry[side], view) for side in ("of", "over"))
-        rows.append({**entry, "at": view, "found": paired(*_on_common_seeds(*sides))})
+        at = entry.get("at", _views(results)[0])
+        start = entry.get("from", at)
+        sides = _values(results, entry["of"], at), _values(results, entry["over"], start)
+        rows.append({**entry, "at": at, "from": start, "found": paired(*_on_common_seeds(*sides))})
     corrected = holm([row["found"]["p"] for row in rows])
     for row, p in zip(rows, corrected):
         found = row.pop("found")

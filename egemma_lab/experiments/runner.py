@@ -79,6 +79,7 @@ def _head(experiment, scale, seeds):
         "seeds": list(range(seeds)),
         "baseline": experiment.baseline,
         "published": experiment.published,
+        "notes": experiment.notes,
         "arms": {},
     }
 

@@ -72,14 +72,15 @@ def holm(p_values):
 
 
 def verdict(published, difference, corrected_p):
-    """In words, how a difference found here agrees with a published one.
+    """In words, how a difference found here agrees with a published one: a number, or "+" or "-", a sign alone.
 
     >>> verdict(0.7, 0.02, 0.01), verdict(0.7, 0.001, 0.8), verdict(0.7, -0.02, 0.01)
     ('same sign', 'no difference to be seen', 'the other sign')
     """
     if corrected_p >= 0.05:
         return "no difference to be seen"
-    return "same sign" if published * difference > 0 else "the other sign"
+    up = published == "+" if isinstance(published, str) else published > 0
+    return "same sign" if up == (difference > 0) else "the other sign"
 
 
 def _check(a, b, seeds, sets):

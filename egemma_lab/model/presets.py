@@ -48,6 +48,22 @@ PRESETS = {
         "output_width": 256,
         "widths": (256, 128, 64, 32),
     },
+    # 15M parameters, for comparisons of size
+    "double": {
+        "text": {
+            **_GEMMA,
+            "vocab_size": 16_384,
+            "hidden_size": 384,
+            "intermediate_size": 768,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 6,
+            "head_dim": 64,
+            "query_pre_attn_scalar": 64,
+        },
+        "dense_width": 1536,
+        "output_width": 384,
+        "widths": (384, 192, 96, 48),
+    },
     # under 1M parameters: for tests
     "micro": {
         "text": {
@@ -68,9 +84,9 @@ PRESETS = {
 
 
 def preset_config(name, vocab_size=None, pooling="mean"):
-    """The configuration of a preset: "300m", "nano" or "micro".
+    """The configuration of a preset: "300m", "double", "nano" or "micro".
 
-    `vocab_size` replaces the preset's own (default: 262,144, 16,384 and 2,048); a model takes its
+    `vocab_size` replaces the preset's own (default: 262,144, twice 16,384 and 2,048); a model takes its
     tokenizer's. `pooling` as in `EmbeddingGemmaConfig`.
 
     >>> config = preset_config("nano", vocab_size=8192)

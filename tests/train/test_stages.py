@@ -191,7 +191,7 @@ def test_scale_shortens_every_stage(recipe):
     [
         ({"stages": []}, "there is no section stages"),
         ({"stage": []}, "no field 'stage'; did you mean 'stages'"),
-        ({"preset": "giant"}, "preset='giant' is not one of 300m, nano, micro"),
+        ({"preset": "giant"}, "preset='giant' is not one of 300m, nano, double, micro"),
         ({"pooling": "max"}, "pooling='max' is not one of mean,"),
         ({"teacher": {"nam": "x"}}, "teacher: no field 'nam'"),
         ({"start": {"kind": "warm"}}, "start: kind='warm' is not one of"),
