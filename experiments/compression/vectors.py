@@ -40,7 +40,7 @@ def main():
     options = parser.parse_args()
 
     model = lab.load_model(options.model)
-    place = {"model": f"{model.name} {fingerprint(model)[:8]}", "limit": options.limit or "none"}
+    place = {"model": f"{model.name} {fingerprint(model)[:8]}", "limit": options.limit or "all"}
     for task in options.tasks:
         found = frontier(
             model, task, ways=WAYS | WAYS_WITH_COPY, data_dir=options.data_dir, limit=options.limit
