@@ -91,9 +91,9 @@ def read_packed(folder, expected, dtype):
         opened = open_tensors(stack, path)
         # copies: a tensor that stays mapped into the file would change, or crash, with the file
         stored = {name: opened.get_tensor(name).clone() for name in sorted(opened.keys())}
-    names = {*expected, *(f"{name}.scales" for name in schemes)}
+    names = [*expected, *(f"{name}.scales" for name in schemes)]
     problems = [f"{name} is missing" for name in names if name not in stored]
-    problems += [f"{name} is not part of this model" for name in {*stored, *schemes} if name not in names]
+    problems += [f"{name} is not part of this model" for name in stored if name not in names]
     refuse(folder, problems)
     tensors = {}
     for name, shape in expected.items():

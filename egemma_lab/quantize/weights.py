@@ -49,7 +49,11 @@ def without_rounding(model):
     plain = copy.deepcopy(model)
     for module in list(plain.modules()):
         if parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+            # not `remove_parametrizations`: it changes the class, which the model that was copied shares
+            original = module.parametrizations.weight.original
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module.parametrizations
+            module.weight = original
     plain._forward_pre_hooks.clear()
     plain.name, plain.weight_format = model.name.removesuffix(f" {model.weight_format}"), None
     return plain
