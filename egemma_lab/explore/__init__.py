@@ -25,6 +25,7 @@ _PUBLIC = {
     "load_coordinates": "recorded",
     "load_replay": "recorded",
     "loss_curves": "curves",
+    "mask_figure": "anatomy_drawing",
     "move": "controls",
     "predict": "exercises",
     "probe_pairs": "bundled",

@@ -175,3 +175,47 @@ def _empty():
         },
         yaxis={"title": {"text": "token that looks"}, "showgrid": False},
     )
+
+
+def mask_figure(masks, tokens, *, title="Who may look at whom", subtitle="row: the token that looks"):
+    """Masks beside each other: a dot where the row's token may look at the column's.
+
+    masks: {name: bool (L, L)}; tokens: L short names.
+
+    >>> fig = mask_figure({"causal": np.tri(2, dtype=bool), "all": np.ones((2, 2), dtype=bool)}, ["a", "b"])
+    >>> [int(panel.z.sum()) for panel in fig.data]
+    [3, 4]
+    """
+    from plotly.subplots import make_subplots
+
+    fig = make_subplots(1, len(masks), subplot_titles=list(masks), shared_yaxes=True, horizontal_spacing=0.04)
+    place = np.arange(len(tokens))
+    for column, (name, may) in enumerate(masks.items(), start=1):
+        may = np.asarray(may, dtype=bool)
+        if may.shape != (len(tokens),) * 2:
+            raise ValueError(
+                f"the mask {name!r} has the shape {may.shape}; {len(tokens)} tokens need a square of them"
+            )
+        fig.add_heatmap(
+            z=may.astype(int),
+            text=np.where(may, "●", ""),
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=1,
+            colorscale=[[0, HIDDEN], [1, "#9ecae1"]],
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            hovertemplate=f"{name}: %{{y}} looks at %{{x}}: %{{z}}<extra></extra>",
+            row=1,
+            col=column,
+        )
+    axis = {
+        "tickvals": place,
+        "ticktext": shown_tokens(tokens),
+        "showgrid": False,
+        "range": [-0.5, len(tokens) - 0.5],
+    }
+    fig.update_xaxes(tickangle=-90, **axis)
+    fig.update_yaxes(**(axis | {"range": axis["range"][::-1]}))
+    return styled(fig, title, subtitle, height=210 + 26 * len(tokens)).update_layout(margin={"t": 110})

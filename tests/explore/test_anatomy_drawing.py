@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from egemma_lab.explore.anatomy_data import dissect, matched_shares
-from egemma_lab.explore.anatomy_drawing import anatomy_figure, describe_anatomy, height, redraw_anatomy
+from egemma_lab.explore.anatomy_drawing import (
+    anatomy_figure,
+    describe_anatomy,
+    height,
+    mask_figure,
+    redraw_anatomy,
+)
 
 TEXT = "Saturn orbits the distant sun."
 
@@ -80,3 +86,13 @@ def test_in_words(causal):
     assert f"({taken.max():.0%})" in words
     assert f"{causal.shares.max():.0%}" in words
     assert "mean of its heads" in describe_anatomy(causal, 2)
+
+
+def test_masks_beside_each_other():
+    causal, all_see = np.tri(3, dtype=bool), np.ones((3, 3), dtype=bool)
+    fig = mask_figure({"causal": causal, "all": all_see}, ["a", "b", "c"])
+    np.testing.assert_array_equal(fig.data[0].z, causal)
+    np.testing.assert_array_equal(np.array(fig.data[0].text) == "●", causal)  # not told by colour alone
+    assert [note.text for note in fig.layout.annotations] == ["causal", "all"]
+    with pytest.raises(ValueError, match=r"'odd' has the shape \(2, 2\); 3 tokens"):
+        mask_figure({"odd": np.ones((2, 2))}, ["a", "b", "c"])
