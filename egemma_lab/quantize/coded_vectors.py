@@ -1,5 +1,7 @@
 """The vectors of a corpus as they are stored: in floats, bytes or bits, searched exactly as they are."""
 
+from contextlib import contextmanager, nullcontext
+
 import numpy as np
 
 from egemma_lab.model.vector_codes import RANGED, bucket_sizes, check_ranges, check_vectors
@@ -14,6 +16,7 @@ from egemma_lab.quantize.vectors import (
 
 UNSIGNED = {"int8": "uint8", "binary": "ubinary"}  # held without the offset: the same information
 NOISE = 1e-5  # more than float32 sums of one inner product differ by
+BATCH = 20  # queries from which a matrix product pays
 CELLS = 1 << 22  # numbers brought back to float64 at once: 32 MB
 
 
@@ -121,7 +124,8 @@ class CodedVectors:
     def _search(self, queries, k):
         """What faiss finds: scores to about 1e-6, ties in any order."""
         if self.precision == "float32":
-            return faiss().knn(queries, self.codes, k, metric=faiss().METRIC_INNER_PRODUCT)
+            with matrix_products() if len(queries) >= BATCH else nullcontext():
+                return faiss().knn(queries, self.codes, k, metric=faiss().METRIC_INNER_PRODUCT)
         if self._bytes_index is None:
             self._bytes_index = _bytes_index(self.codes, self.ranges)
         return self._bytes_index.search(queries, k)
@@ -138,6 +142,21 @@ def _bytes_index(codes, ranges):
     index.is_trained = True
     index.add_sa_codes(codes)
     return index
+
+
+@contextmanager
+def matrix_products():
+    """Inside, faiss compares a batch of queries by one matrix product, as it did before it waited for 128,000 of them.
+
+    Seven times as fast for 64 queries among 100,000 vectors on one core (faiss 1.15); slower for a few.
+    """
+    settings = faiss().cvar
+    before = settings.distance_compute_blas_threshold
+    settings.distance_compute_blas_threshold = BATCH
+    try:
+        yield
+    finally:
+        settings.distance_compute_blas_threshold = before
 
 
 def best(scores, ids, k):
