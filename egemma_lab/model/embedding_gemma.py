@@ -164,11 +164,14 @@ class EmbeddingGemma(Encoder, nn.Module):
     def gradient_checkpointing_disable(self):
         _renamed(self.text_model, "checkpointing_disable")()
 
-    def save_pretrained(self, folder):
-        """Write the sentence-transformers layout: `SentenceTransformer(folder)` gives the same vectors."""
+    def save_pretrained(self, folder, merged_dense=False):
+        """Write the sentence-transformers layout: `SentenceTransformer(folder)` gives the same vectors.
+
+        `merged_dense`: both Dense layers as one matrix, smaller, which `load_model` does not open.
+        """
         from egemma_lab.model.folder import save_model
 
-        return save_model(self, folder)
+        return save_model(self, folder, merged_dense=merged_dense)
 
     def half(self):
         raise TypeError(FLOAT16_REFUSED)

@@ -6,6 +6,7 @@ import operator
 import os
 import shutil
 import tempfile
+from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from egemma_lab.model.weights import parse_dtype, parse_storage
 # The module names that the released model uses, and that every reader of the layout knows.
 _MODULES = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"), ("3_Dense", "Dense")]
 _MODULES += [("4_Normalize", "Normalize")]
+_MERGED = [*_MODULES[:3], ("3_Normalize", "Normalize")]  # both Dense layers in one
 _POOLING = (
     "cls_token",
     "mean_tokens",
@@ -36,19 +38,20 @@ _OURS = {
     ),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("tokenizer.model", "chat_template.jinja", "generation_config.json", "model.safetensors.index.json"),
-    *(PACKED, PACKING),
-    *(path for path, _ in _MODULES[1:]),
+    *(PACKED, PACKING, "model*.safetensors"),
+    *(path for path, _ in [*_MODULES, *_MERGED] if path),
 }
 _KEPT = ("README.md", "LICENSE", "NOTICE")  # written by people: carried over
 
 
-def save_model(model, folder, dtype=None, storage=None):
+def save_model(model, folder, dtype=None, storage=None, merged_dense=False):
     """Write the model so that `SentenceTransformer(folder)` and `load_model(folder)` give its vectors.
 
     Returns the folder as a Path. `dtype`, "float32" or "bfloat16" (default: the model's own): what readers are
     told to compute in. `storage`, how the weights lie on disk, "float16" besides these two (default: `dtype`):
     a float32 model stored in two bytes is half as large, and its vectors change by the rounding of its weights
-    alone. ValueError where a weight is too large for float16.
+    alone. ValueError where a weight is too large for float16. `merged_dense` writes both Dense layers as the one
+    matrix they amount to: smaller, the same vectors, and for sentence-transformers only, since `load_model` wants both.
 
     All is written beside the folder first and then moved into its place: a kill at any moment leaves the old
     model whole, or the new one. An older model is replaced, its README.md carried over. FileExistsError where
@@ -58,20 +61,25 @@ def save_model(model, folder, dtype=None, storage=None):
     dtype = model.dtype if dtype is None else parse_dtype(dtype)
     storage = dtype if storage is None else parse_storage(storage)
     with replaced_model(model, folder) as new:
-        write_layout(model, new, dtype)
-        for path, tensors in _weights(model).items():
+        write_layout(model, new, dtype, merged_dense)
+        for path, tensors in _weights(model, merged_dense).items():
             _write_weights(new / path, tensors, storage)
         write_tokenizer(model, new)
     return Path(folder).expanduser().absolute()
 
 
-def _weights(model):
+def _dense_layers(model, merged):
+    """The Dense matrices by their modules' folders: {path: (out, in)}."""
+    if merged:
+        return {"2_Dense": model.merged_dense().detach()}
+    return {"2_Dense": model.dense_up.weight.detach(), "3_Dense": model.dense_down.weight.detach()}
+
+
+def _weights(model, merged_dense):
     """Which tensors lie in which module's folder: {path: {name: tensor}}."""
-    tensors = {
-        "": computed_weights(model.text_model),
-        "2_Dense": {"linear.weight": model.dense_up.weight.detach()},
-        "3_Dense": {"linear.weight": model.dense_down.weight.detach()},
-    }
+    tensors = {"": computed_weights(model.text_model)}
+    for path, matrix in _dense_layers(model, merged_dense).items():
+        tensors[path] = {"linear.weight": matrix}
     if model.config.pooling == "attention":
         tensors["1_Pooling"] = {"query": model.attention_pooling.query.detach()}
     return tensors
@@ -92,16 +100,27 @@ def replaced_model(model, folder):
 
     The README.md of an older model there is carried over. FileExistsError and ValueError as in `save_model`.
     """
-    folder = Path(folder).expanduser().absolute()
     if model.tokenizer is None:
         raise ValueError("this model has no tokenizer: set model.tokenizer before saving it")
-    _refuse_foreign(folder)
+    with replaced_folder(folder, ours=_OURS, marker="modules.json", kept=_KEPT) as new:
+        yield new
+
+
+@contextlib.contextmanager
+def replaced_folder(folder, *, ours, marker, kept=()):
+    """An empty folder to fill, which takes the place of `folder` in one step when the block ends without an error.
+
+    An older folder is only replaced if it has the file `marker` and nothing but `ours` (names or patterns) and `kept`
+    (these are carried over); FileExistsError otherwise.
+    """
+    folder = Path(folder).expanduser().absolute()
+    _refuse_foreign(folder, {*ours, *kept}, marker)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
         new = Path(beside) / "new"
         new.mkdir()
         yield new
-        for name in _KEPT:
+        for name in kept:
             if (folder / name).is_file():
                 shutil.copy2(folder / name, new / name)
         _replace(folder, new, Path(beside) / "old")
@@ -118,28 +137,28 @@ def _replace(folder, new, old):
         raise
 
 
-def _refuse_foreign(folder):
+def _refuse_foreign(folder, ours, marker):
     if not folder.exists():
         return
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file: choose another name for the model's folder")
     found = [path.name for path in folder.iterdir()]
-    weights = [name for name in found if name.startswith("model") and name.endswith(".safetensors")]
-    foreign = sorted(set(found) - _OURS - set(_KEPT) - set(weights))
-    if foreign or (found and "modules.json" not in found):
+    foreign = sorted(name for name in found if not any(fnmatch(name, pattern) for pattern in ours))
+    if foreign or (found and marker not in found):
         raise FileExistsError(
             f"{folder} holds more than a model ({', '.join(foreign or sorted(found))}): choose a new folder, "
             "saving would delete these"
         )
 
 
-def write_layout(model, folder, dtype):
+def write_layout(model, folder, dtype, merged_dense=False):
     """The JSON files of a model, and the folders of its modules: all but weights and tokenizer."""
+    kinds = _MERGED if merged_dense else _MODULES
     modules = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for index, (path, kind) in enumerate(_MODULES)
+        for index, (path, kind) in enumerate(kinds)
     ]
-    for path, _ in _MODULES[1:]:
+    for path, _ in kinds[1:]:
         (folder / path).mkdir()
     text = model.config.text
     _write_json(folder / "modules.json", modules)
@@ -167,8 +186,8 @@ def write_layout(model, folder, dtype):
     )
     _write_json(folder / EXTRAS, {"widths": list(model.widths)})
     _write_json(folder / "1_Pooling" / "config.json", _pooling(model.config))
-    for path, dense in (("2_Dense", model.dense_up), ("3_Dense", model.dense_down)):
-        shape = {"in_features": dense.in_features, "out_features": dense.out_features}
+    for path, matrix in _dense_layers(model, merged_dense).items():
+        shape = {"in_features": matrix.shape[1], "out_features": matrix.shape[0]}
         _write_json(folder / path / "config.json", {**shape, "bias": False, "activation_function": IDENTITY})
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from egemma_lab.model import load_model, saving
+from egemma_lab.model.saving import save_model
 
 TEXTS = [
     "Mars orbits the distant sun.",
@@ -126,3 +127,23 @@ def test_a_weight_that_float16_cannot_hold_is_named(make_micro, tmp_path):
     saving.save_model(model, tmp_path / "m", storage="bfloat16")
     with pytest.raises(ValueError, match="storage='int8' is not one of 'float32', 'bfloat16', 'float16'"):
         saving.save_model(model, tmp_path / "n", storage="int8")
+
+
+def test_merged_dense_gives_the_same_vectors_with_one_matrix(make_micro, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    model = make_micro(seed=5)
+    folder = save_model(model, tmp_path / "merged", merged_dense=True)
+    tensors = load_file(folder / "2_Dense" / "model.safetensors")
+    assert [tuple(matrix.shape) for matrix in tensors.values()] == [(64, 64)]
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [
+        "1_Pooling",
+        "2_Dense",
+        "3_Normalize",
+    ]
+    theirs = SentenceTransformer(str(folder), device="cpu")
+    assert abs(theirs.encode(TEXTS, prompt_name="query") - model.encode_query(TEXTS)).max() < 1e-6
+    with pytest.raises(ValueError, match="Dense -> Normalize, expected .* Dense -> Dense -> Normalize"):
+        load_model(folder)
+    assert (load_model(model.save_pretrained(folder)).encode(TEXTS) == model.encode(TEXTS)).all()
+    assert not (folder / "3_Normalize").exists()
