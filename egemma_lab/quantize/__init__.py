@@ -17,6 +17,9 @@ _PUBLIC = {
     "pack": "formats",
     "save_packed": "packing",
     "unpack": "formats",
+    # files for other programs
+    "Export": "exporting",
+    "export": "exporting",
     # vectors
     "Index": "index",
     "calibrate": "vectors",

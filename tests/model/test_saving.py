@@ -143,7 +143,7 @@ def test_merged_dense_gives_the_same_vectors_with_one_matrix(make_micro, tmp_pat
     ]
     theirs = SentenceTransformer(str(folder), device="cpu")
     assert abs(theirs.encode(TEXTS, prompt_name="query") - model.encode_query(TEXTS)).max() < 1e-6
-    with pytest.raises(ValueError, match="Dense -> Normalize, expected .* Dense -> Dense -> Normalize"):
+    with pytest.raises(ValueError, match=r"Dense -> Normalize, expected .* Dense -> Dense -> Normalize"):
         load_model(folder)
     assert (load_model(model.save_pretrained(folder)).encode(TEXTS) == model.encode(TEXTS)).all()
     assert not (folder / "3_Normalize").exists()
