@@ -151,6 +151,14 @@ def build_parser():
     add("--prompt", default="document", help="document (default), query, or another of the model's prompts")
     add("--width", type=int, help="one of the model's prefix widths (default: the full width)")
 
+    add = command(
+        "export", export, "Write a model as a file that other programs run, and compare it."
+    ).add_argument
+    add("model", help="folder of a run or model, or a name")
+    add("path", type=Path, help="the file, NAME.gguf, or the folder for ONNX")
+    add("--format", choices=("gguf", "onnx"), default="gguf", help="for llama.cpp (default) or onnxruntime")
+    add("--precision", default="f32", help="f32 (default), bf16, Q8_0 or Q4_0 in GGUF; f32 or int8 in ONNX")
+
     add = command("doctor", doctor, "Check a model and this machine.").add_argument
     add("model", nargs="?", help="folder or name of a model (default: only the machine)")
     return parser
@@ -302,6 +310,14 @@ def _text_of(path, number, line):
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise ValueError(f"{path}, line {number}: expected an object with a string 'text', found {line[:60]}")
     return row["text"]
+
+
+def export(arguments):
+    from egemma_lab.model import load_model
+    from egemma_lab.quantize import export
+
+    print(export(load_model(arguments.model), arguments.path, arguments.format, arguments.precision))
+    return 0
 
 
 def doctor(arguments):
