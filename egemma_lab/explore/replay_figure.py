@@ -50,6 +50,15 @@ def make_scene(film, maps, kind="plane", numbers=None):
     return Scene(film, maps, kind, kept, moment_names(film), shown, traces, tuple(groups))
 
 
+def point_sizes(kept):
+    """Diameters in pixels for shares of true neighbours, (n,) -> (n,): what was not measured gets the mean.
+
+    >>> point_sizes(np.array([0.0, 1.0, np.nan])).tolist()
+    [4.0, 14.0, 9.0]
+    """
+    return (SMALLEST + GROWTH * np.nan_to_num(kept, nan=float(np.nanmean(kept)))).round(1)
+
+
 def moving(scene, moment, chosen):
     """What a moment changes: one mapping of trace properties for each trace that moves, in the figure's order.
 

@@ -1,0 +1,112 @@
+"""Two maps of the same texts in a widget: what is drawn around on one stands out on both."""
+
+from html import escape
+
+import numpy as np
+
+from egemma_lab.explore.compare_runs_data import texts_in_common, togetherness
+from egemma_lab.explore.compare_runs_linked import linked_maps, make_side
+from egemma_lab.explore.live_figure import live_figure
+from egemma_lab.explore.tables import Table
+
+LISTED = 12  # chosen texts that are written out
+FEWEST = 12  # texts in common below which there is nothing to compare
+
+
+class LinkedMaps:
+    """Controls `left` and `right` (values: (a run's name, "start" or "end")), the `figure`, and `found`, words on what
+    is chosen; all in `box`. `texts` are those that both runs have, `chosen` the rows of them that stand out.
+
+    guard: what callbacks are wrapped in, `Panel.guard`.
+    """
+
+    def __init__(self, runs, guard):
+        import ipywidgets as widgets
+
+        self._guard, self._offering = guard, False
+        self.texts, self.labels, self.chosen = [], [], []
+        style = {"description_width": "initial"}
+        self.left = widgets.Dropdown(description="left map", style=style)
+        self.right = widgets.Dropdown(description="right map", style=style)
+        self.figure, self.found = live_figure({}), widgets.HTML()
+        choices = widgets.HBox([self.left, self.right], layout=widgets.Layout(flex_flow="row wrap"))
+        self.box = widgets.VBox([choices, self.figure, self.found])
+        self.offer(runs)
+        for control in (self.left, self.right):
+            control.observe(guard(self.draw), names="value")
+
+    def offer(self, runs):
+        """Let the maps be chosen among the beginnings and ends of these runs; what was chosen stays.
+
+        At first the left one shows how the first run began, the right one how the last run ended that has its texts.
+        """
+        self._films = {run.name: run.film for run in runs if run.film is not None}
+        self.box.layout.display = "none" if not self._films else None
+        if not self._films:
+            return
+        ends = [(name, end) for name in self._films for end in ("start", "end")]
+        first, *others = self._films
+        related = [name for name in others if self._in_common(first, name) >= FEWEST]
+        defaults = (first, "start"), ([first, *related][-1], "end")
+        self._offering = True
+        for control, default in zip((self.left, self.right), defaults):
+            chosen = control.value if control.value in ends else default
+            control.options = [(", ".join(end), end) for end in ends]
+            control.value = chosen
+        self._offering = False
+        self.draw()
+
+    def _in_common(self, *names):
+        return len(texts_in_common(*(self._films[name] for name in names))[0])
+
+    def draw(self, _change=None):
+        """Both maps anew, with nothing chosen."""
+        if self._offering:
+            return
+        ends = self.left.value, self.right.value
+        films = [self._films[name] for name, _ in ends]
+        rows = texts_in_common(*films)
+        if len(rows[0]) < FEWEST:
+            raise ValueError(
+                f"{ends[0][0]!r} and {ends[1][0]!r} have {len(rows[0])} texts in common, and two maps need {FEWEST}: "
+                "give runs the same lab.train(..., probe=texts)"
+            )
+        self.names = [", ".join(end) for end in ends]
+        self.vectors = [
+            film.vectors[0 if end == "start" else -1][each] for film, (_, end), each in zip(films, ends, rows)
+        ]
+        self.texts = [films[0].texts[row] for row in rows[0]]
+        self.labels = [films[0].labels[row] for row in rows[0]]
+        self.chosen, self.found.value = [], ""
+        fresh = linked_maps(*map(make_side, self.names, self.vectors), self.labels, self.texts)
+        with self.figure.batch_update():
+            self.figure.data = ()
+            self.figure.add_traces(fresh.data)
+            self.figure.layout = fresh.layout
+        for trace in self.figure.data[:2]:
+            trace.on_selection(self._guard(lambda _, points, __: self.choose(points.point_inds)))
+            trace.on_deselect(self._guard(lambda *_: self.choose(())))
+
+    def choose(self, rows):
+        """Let these rows of `texts` stand out on both maps, as drawing around them does; none frees all."""
+        self.chosen = np.unique(np.asarray(rows, dtype=np.int64))
+        with self.figure.batch_update():
+            for trace in self.figure.data[:2]:
+                trace.selectedpoints = self.chosen if len(self.chosen) else None
+        self.found.value = self._words() if len(self.chosen) else ""
+
+    def _words(self):
+        import pandas as pd
+
+        said = f"{len(self.chosen)} of {len(self.texts)} texts."
+        if len(self.chosen) > 1:
+            shares = [
+                f"{togetherness(each, self.chosen):.0%} ({name})"
+                for name, each in zip(self.names, self.vectors)
+            ]
+            said += f" Of the texts nearest to one of them, so many are others of them: {', '.join(shares)}."
+        listed = self.chosen[:LISTED]
+        table = pd.DataFrame(
+            {"label": [self.labels[i] for i in listed], "text": [self.texts[i] for i in listed]}
+        )
+        return f"<p>{escape(said)}</p>{Table(table)._repr_html_()}"
