@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from egemma_lab.quantize.formats import check_matrix, round_weight, scheme_of
 
@@ -78,13 +79,16 @@ class Rounding(nn.Module):
     """A parametrization: the weight goes in, its rounded form comes out, the gradient goes past.
 
     While the weight does not change it is rounded once: in evaluation, and for all micro-batches of a step. What
-    counts as a change is what autograd counts as one, which writing through `weight.data` is not.
+    counts as a change is what autograd counts as one, and any optimizer's step; writing through `weight.data` is
+    neither.
     """
+
+    steps = 0  # of all optimizers: fused ones change weights and autograd's version of them does not
 
     def __init__(self, scheme):
         super().__init__()
         self.scheme = scheme
-        self.rounded, self._of, self._version = None, None, None  # the last result; which weight it is of
+        self.rounded, self._of, self._state = None, None, None  # the last result; which weight it is of
 
     def forward(self, weight):
         if not torch.compiler.is_compiling():
@@ -93,10 +97,13 @@ class Rounding(nn.Module):
 
     def round(self, weight):
         """See to it that `rounded` is that of the weight as it is now."""
-        # while the last one is held, no other weight can come to lie at its address
-        if self._of is None or (weight.data_ptr(), weight._version) != (self._of.data_ptr(), self._version):
+        state = weight.data_ptr(), weight._version, Rounding.steps
+        if state != self._state:
             with torch.inference_mode(False), torch.no_grad():  # later calls may want gradients
-                self._of, self._version = weight.detach(), weight._version
+                self._of, self._state = (
+                    weight.detach(),
+                    state,
+                )  # held, so that no other comes to lie at its address
                 self.rounded = round_weight(self._of, self.scheme)
 
     def __deepcopy__(self, memo):
@@ -104,6 +111,13 @@ class Rounding(nn.Module):
 
     def extra_repr(self):
         return self.scheme
+
+
+def _count_step(*_):
+    Rounding.steps += 1
+
+
+register_optimizer_step_post_hook(_count_step)
 
 
 class _StraightThrough(torch.autograd.Function):

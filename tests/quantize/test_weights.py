@@ -134,6 +134,17 @@ def test_a_copy_goes_its_own_way(make_micro):
     assert not torch.equal(other.dense_up.weight, before)
 
 
+@pytest.mark.parametrize("options", [{"fused": True}, {"foreach": True}, {"foreach": False}])
+def test_every_optimizer_step_is_seen(make_micro, options):
+    rounded = fake_quantize(make_micro(), "int8_block")
+    optimizer = torch.optim.AdamW(rounded.parameters(), lr=1e-2, **options)
+    for _ in range(2):
+        rounded(*batch(rounded))[:, 0].sum().backward()
+        rounded.encode(TEXTS)
+        optimizer.step()
+        assert same_weights(rounded, by_hand(without_rounding(rounded), "int8_block"))
+
+
 @pytest.mark.parametrize("format", ["int4_block", "ternary"])
 def test_what_is_saved_has_the_rounded_weights_everywhere(make_micro, format, tmp_path):
     from sentence_transformers import SentenceTransformer
