@@ -22,6 +22,7 @@ _PUBLIC = {
     "export": "exporting",
     # vectors
     "Index": "index",
+    "bytes_per_vector": "vectors",
     "calibrate": "vectors",
     "dequantize_vectors": "vectors",
     "quantize_vectors": "vectors",

@@ -4,9 +4,10 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
-from egemma_lab.model.vector_codes import RANGED, bucket_sizes, check_ranges, check_vectors
+from egemma_lab.model.vector_codes import RANGED, check_ranges, check_vectors
 from egemma_lab.quantize.vectors import (
     as_bits,
+    as_numpy,
     bytes_per_vector,
     calibrate,
     check_codes,
@@ -45,26 +46,30 @@ class CodedVectors:
         if array.dtype.kind != "f":
             return cls._of_codes(array, precision, ranges, width)
         rows = unit_rows(array)
-        if precision in RANGED and ranges is None and len(rows):
-            ranges = calibrate(rows)
+        if precision not in RANGED or len(rows) == 0:
+            ranges = None
+        else:
+            ranges = calibrate(rows) if ranges is None else check_ranges(as_numpy(ranges), rows.shape[1])
         codes = quantize_vectors(rows, UNSIGNED.get(precision, precision), ranges)
-        return cls(codes, precision, rows.shape[1], _kept(ranges, precision))
+        return cls(codes, precision, rows.shape[1], ranges)
 
     @classmethod
     def _of_codes(cls, codes, precision, ranges, width):
         check_codes(codes, precision, width)
         if codes.ndim != 2:
             raise ValueError(f"codes of shape {codes.shape}: expected (n, columns), one row a vector")
-        if precision in RANGED and len(codes):
-            if ranges is None:
-                raise ValueError(
-                    f"{precision} codes mean nothing without the ranges they were made with: pass ranges="
-                )
+        if precision not in RANGED or len(codes) == 0:
+            ranges = None
+        elif ranges is None:
+            raise ValueError(
+                f"{precision} codes mean nothing without the ranges they were made with: pass ranges="
+            )
+        else:
             ranges = check_ranges(as_numpy(ranges), codes.shape[1])
         if width is None:
             width = codes.shape[1] * (8 if "binary" in precision else 1)
         plain = as_bits(codes) if precision in UNSIGNED else codes
-        return cls(plain, precision, width, _kept(ranges, precision))
+        return cls(np.ascontiguousarray(plain), precision, width, ranges)
 
     def __len__(self):
         return len(self.codes)
@@ -135,9 +140,7 @@ def _bytes_index(codes, ranges):
     """faiss's 8-bit scalar quantizer over our codes: its training replaced by our ranges."""
     kind = faiss().ScalarQuantizer
     index = faiss().IndexScalarQuantizer(codes.shape[1], kind.QT_8bit, faiss().METRIC_INNER_PRODUCT)
-    learnt = np.concatenate(
-        [ranges[0], 255 * bucket_sizes(ranges)]
-    )  # smallest value and extent of each dimension
+    learnt = np.concatenate([ranges[0], ranges[1] - ranges[0]])  # smallest value and extent of each dimension
     faiss().copy_array_to_vector(learnt.astype(np.float32), index.sq.trained)
     index.is_trained = True
     index.add_sa_codes(codes)
@@ -183,11 +186,6 @@ def unit_rows(vectors, name="vectors"):
     return np.ascontiguousarray(rows / lengths, dtype=np.float32)
 
 
-def as_numpy(values):
-    """The array behind a tensor; an array as it is."""
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
-
-
 def faiss():
     """The library, or ImportError with the command that brings it."""
     try:
@@ -195,9 +193,3 @@ def faiss():
     except ImportError as error:
         raise ImportError("searching codes needs faiss: pip install 'egemma-lab[export]'") from error
     return faiss
-
-
-def _kept(ranges, precision):
-    return (
-        None if ranges is None or precision not in RANGED else np.asarray(as_numpy(ranges), dtype=np.float32)
-    )

@@ -4,9 +4,10 @@ from hashlib import blake2b
 
 import numpy as np
 
-from egemma_lab.quantize.coded_vectors import CodedVectors, as_numpy
+from egemma_lab.quantize.coded_vectors import CodedVectors
 from egemma_lab.quantize.index_files import read_index, write_index
-from egemma_lab.quantize.searching import find
+from egemma_lab.quantize.searching import find, hold
+from egemma_lab.quantize.vectors import as_numpy
 
 
 class Index:
@@ -61,6 +62,10 @@ class Index:
             if model is not None and name not in model.prompts:
                 known = ", ".join(model.prompts)
                 raise ValueError(f"prompt {name!r} is not one of this model's prompts ({known})")
+        if titles is not None and (_is_vectors(corpus) or prompt_name != "document"):
+            raise ValueError(
+                "titles= go into the document prompt: they need texts, and prompt_name='document'"
+            )
         if _is_vectors(corpus):
             rows = as_numpy(corpus)[:, :truncate_dim]
             if model is not None and rows.shape[1] not in model.widths:
@@ -78,8 +83,7 @@ class Index:
                 rows = model.encode(corpus, prompt_name=prompt_name, **options)
             else:
                 rows = model.encode_document(corpus, titles=titles, **options)
-        stored = CodedVectors.of(rows, precision, ranges)
-        finer = None if rescore_precision is None else CodedVectors.of(rows, rescore_precision, ranges)
+        stored, finer = hold(rows, precision, rescore_precision, ranges)
         about = {
             "model": None if model is None else model.name,
             "fingerprint": None if model is None else fingerprint(model),
@@ -99,8 +103,8 @@ class Index:
 
         Parameters: `queries`, texts, embedded with the index's own query prompt at its width, or vectors made so;
         `k` and `rescore`, as in `egemma_lab.quantize.search`; `model`, who embeds the queries or has embedded them
-        (default: who built the index, or was given to `load`); `prompt_name`, what the caller takes the query prompt
-        to be (default: what it is).
+        (default: who built the index, or was given to `load`; a model is checked when it is given, not again);
+        `prompt_name`, what the caller takes the query prompt to be (default: what it is).
 
         ValueError for a query that cannot be compared: another model (by a fingerprint of weights and tokenizer),
         another prompt, by name or by its text, or another width. Of bare vectors only the width can be seen.

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from egemma_lab.quantize.coded_vectors import CodedVectors, as_numpy, best, unit_rows
-from egemma_lab.quantize.vectors import bytes_per_vector
+from egemma_lab.quantize.coded_vectors import CodedVectors, best, unit_rows
+from egemma_lab.quantize.vectors import as_numpy, bytes_per_vector
 
 
 def search(queries, corpus, k, precision="binary", rescore=4, *, rescore_precision=None, ranges=None):
@@ -35,17 +35,20 @@ def search(queries, corpus, k, precision="binary", rescore=4, *, rescore_precisi
     >>> ids.tolist(), [f"{score:.3f}" for score in scores]
     ([1, 0], ['0.902', '0.745'])
     """
-    stored = CodedVectors.of(corpus, precision, ranges)
-    finer = None
-    if rescore_precision is not None:
-        if as_numpy(corpus).dtype.kind != "f":
-            raise ValueError("rescore_precision= needs the float vectors of the corpus, and codes were given")
-        if bytes_per_vector(8, rescore_precision) <= bytes_per_vector(8, precision):
-            raise ValueError(
-                f"rescore_precision={rescore_precision!r} is no finer than precision={precision!r}"
-            )
-        finer = CodedVectors.of(corpus, rescore_precision, ranges)
+    stored, finer = hold(corpus, precision, rescore_precision, ranges)
     return find(queries, stored, k, rescore, finer)
+
+
+def hold(corpus, precision, rescore_precision=None, ranges=None):
+    """The corpus as `search` holds it: CodedVectors, and a finer copy of them or None."""
+    stored = CodedVectors.of(corpus, precision, ranges)
+    if rescore_precision is None:
+        return stored, None
+    if as_numpy(corpus).dtype.kind != "f":
+        raise ValueError("rescore_precision= needs the float vectors of the corpus, and codes were given")
+    if bytes_per_vector(8, rescore_precision) <= bytes_per_vector(8, precision):
+        raise ValueError(f"rescore_precision={rescore_precision!r} is no finer than precision={precision!r}")
+    return stored, CodedVectors.of(corpus, rescore_precision, ranges)
 
 
 def find(queries, stored, k, rescore, finer=None):
@@ -57,8 +60,11 @@ def find(queries, stored, k, rescore, finer=None):
             f"queries of width {rows.shape[1]} for a corpus of width {stored.width}: cut both at the same width "
             "(truncate_dim=)"
         )
-    if k < 1 or rescore < 0:
-        raise ValueError(f"k={k}, rescore={rescore}: k must be at least 1, and rescore 0 (none) or more")
+    whole = all(isinstance(number, int | np.integer) for number in (k, rescore))
+    if not whole or k < 1 or rescore < 0:
+        raise ValueError(
+            f"k={k}, rescore={rescore}: k must be at least 1, rescore 0 (none) or more, both whole"
+        )
     again = finer is not None or stored.precision in ("binary", "ubinary")
     if rescore and again:
         _, candidates = stored.nearest(rows, k * rescore)

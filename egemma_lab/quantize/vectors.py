@@ -122,12 +122,18 @@ def check_codes(codes, precision, width=None):
         )
 
 
+def as_numpy(values):
+    """The array behind a tensor, bfloat16 as float32; anything else as an array."""
+    if not hasattr(values, "detach"):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return values.float().numpy() if str(values.dtype) == "torch.bfloat16" else values.numpy()
+
+
 def _as_array(values):
     """A numpy array, and what turns a numpy array back into the kind and device that was given."""
     if not hasattr(values, "detach"):
-        return np.asarray(values), lambda array: array
+        return as_numpy(values), lambda array: array
     import torch
 
-    values = values.detach()
-    whole = values.float() if values.dtype == torch.bfloat16 else values  # numpy knows no bfloat16
-    return whole.cpu().numpy(), lambda array: torch.from_numpy(array).to(values.device)
+    return as_numpy(values), lambda array: torch.from_numpy(array).to(values.device)

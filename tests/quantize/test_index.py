@@ -228,6 +228,15 @@ class TestRefusals:
         with pytest.raises(ValueError, match="built from vectors of unknown origin: ask it with vectors"):
             index.search("moon", model=micro_model)
 
+    def test_titles_without_their_place(self, micro_model):
+        for options in ({"corpus": np.eye(64)}, {"corpus": ["a"], "prompt_name": "STS"}):
+            with pytest.raises(ValueError, match="titles= go into the document prompt"):
+                Index.build(micro_model, titles=["t"], **options)
+
+    def test_a_copy_that_is_no_finer(self, micro_model):
+        with pytest.raises(ValueError, match="rescore_precision='int8' is no finer than precision='float32'"):
+            Index.build(micro_model, ["a", "b"], precision="float32", rescore_precision="int8")
+
     def test_texts_that_are_none(self, index, micro_model):
         with pytest.raises(TypeError, match=r"texts\[1\] is int 2, expected str"):
             index.search(["a", 2])

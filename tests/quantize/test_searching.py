@@ -124,9 +124,19 @@ class TestWhatIsTaken:
         ranges = calibrate(corpus)
         codes = quantize_vectors(corpus, precision, ranges)
         expected = search(queries, corpus, 9, precision)
-        for given, learnt in [(codes, ranges), (torch.from_numpy(codes), torch.from_numpy(ranges))]:
+        apart = np.repeat(codes, 2, axis=0)[::2]  # not in one piece of memory
+        for given, learnt in [
+            (codes, ranges),
+            (apart, ranges),
+            (torch.from_numpy(codes), torch.from_numpy(ranges)),
+        ]:
             found = search(torch.from_numpy(queries), given, 9, precision, ranges=learnt)
             assert all(np.array_equal(a, b) for a, b in zip(found, expected))
+
+    def test_bfloat16_tensors(self, queries, corpus):
+        half = [torch.from_numpy(rows).bfloat16() for rows in (queries, corpus)]
+        expected = search(*(rows.float() for rows in half), 5, "int8")
+        assert np.array_equal(search(*half, 5, "int8")[1], expected[1])
 
     def test_vectors_that_were_only_cut(self, queries, corpus):
         for precision in PRECISIONS:
@@ -157,7 +167,7 @@ class TestRefusals:
             with pytest.raises(ValueError, match="queries of width 16 for a corpus of width 24: cut both"):
                 search(queries[:, :16], corpus, 3, precision)
 
-    @pytest.mark.parametrize(("k", "rescore"), [(0, 4), (3, -1)])
+    @pytest.mark.parametrize(("k", "rescore"), [(0, 4), (3, -1), (2.5, 4)])
     def test_numbers_that_make_no_sense(self, queries, corpus, k, rescore):
         with pytest.raises(ValueError, match=f"k={k}, rescore={rescore}: k must be at least 1"):
             search(queries, corpus, k, rescore=rescore)
