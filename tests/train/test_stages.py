@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ from fake_teacher import FakeTeacher
 from safetensors.numpy import load_file
 
 from egemma_lab.model import load_model
+from egemma_lab.model.saving import computed_weights
+from egemma_lab.quantize import fake_quantize
 from egemma_lab.train import load_run
 from egemma_lab.train.stage_data import StageData
 from egemma_lab.train.staged_recipe import StagedRecipe
 from egemma_lab.train.stages import run_stages
 
 QUICK = {"batch_size": 8, "max_tokens": 24, "token_budget": 1024, "precision": "float32", "save_every": 2}
+QUANTIZE = {"name": "a", "kind": "quantize", "format": "int4_block", "sources": ["pairs"]}
 
 
 @pytest.fixture
@@ -173,6 +177,29 @@ def test_a_tokenizer_may_be_another_models_and_the_pooling_another(make, recipe,
     assert model.config.pooling == "last"
 
 
+def test_a_stage_quantizes_beside_what_goes_on(make, recipe, tmp_path):
+    quantize = {"kind": "quantize", "format": "int4_block", "sources": recipe["stages"][0]["sources"]}
+    quantize["recipe"] = {**recipe["stages"][0]["recipe"], "learning_rate": 1e-3}
+    recipe["stages"] = [recipe["stages"][0], {"name": "int4", **quantize}]
+    make(recipe, until="matching")
+    make(recipe)
+    out = tmp_path / "out"
+    first, stage = weights(out / "1-matching" / "final"), out / "2-int4"
+    assert equal(weights(out / "final"), first)  # rounding is no start for anything
+    assert load_run(stage).recipe.fake_quantize == "int4_block"
+    assert equal(weights(stage / "start"), first)
+    assert equal(weights(stage / "packed"), weights(stage / "final"))
+    rounded = fake_quantize(load_model(out / "1-matching" / "final"), "int4_block")
+    assert equal(weights(stage / "rounded"), {n: v.numpy() for n, v in computed_weights(rounded).items()})
+    assert not equal(weights(stage / "packed"), weights(stage / "rounded"))
+
+    before = (stage / "rounded" / "packing.json").stat().st_mtime_ns
+    shutil.rmtree(stage / "packed")  # killed before it was written: the same call goes on
+    make(recipe)
+    assert equal(weights(stage / "packed"), weights(stage / "final"))
+    assert (stage / "rounded" / "packing.json").stat().st_mtime_ns == before
+
+
 def test_scale_shortens_every_stage(recipe):
     recipe["start"] = {"kind": "decoder", "decoder": {"steps": 1000}}
     recipe["stages"][0]["recipe"].update(steps=1000, snapshot_every=100)
@@ -203,6 +230,10 @@ def test_scale_shortens_every_stage(recipe):
         ({"stages": [{"name": "a/b", "sources": ["pairs"]}]}, "needs a name of its own"),
         ({"stages": [{"name": "a", "sources": ["pairs"], "recipe": {"step": 3}}]}, "'a': recipe: .*'step'"),
         ({"stages": [{"name": "a", "kind": "soup", "of": "b"}]}, "of='b' is no search before it"),
+        ({"stages": [{"name": "a", "kind": "quantize", "sources": ["pairs"]}]}, "'a': .* needs a format"),
+        ({"stages": [{**QUANTIZE, "format": "int5"}]}, "'a': recipe: fake_quantize='int5' is not possible"),
+        ({"stages": [{**QUANTIZE, "recipe": {"fake_quantize": None}}]}, "beside its recipe and not in it"),
+        ({"stages": [{**QUANTIZE, "kind": "train"}]}, "'a': no field 'format'"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused_before_anything_runs(make, recipe, change, words, tmp_path):
