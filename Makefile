@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+COLAB ?= .venv-colab
 
 # The first Python between 3.11 and 3.13 that really starts: a pyenv shim may exist without its version.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -14,10 +15,10 @@ NOTEBOOK ?= notebooks/00_start_here.ipynb
 ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test lint format notebooks urls constraints clean
+.PHONY: help lab setup test test-browser test-colab lint format notebooks urls constraints clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo '  options: PYTHON=python3.12  NOTEBOOK=notebooks/NN_name.ipynb  LAB_ARGS="--no-browser --port=8899"'
 
 lab: $(VENV)/.lab ## install what the notebooks need (first call only) and open JupyterLab
@@ -25,8 +26,15 @@ lab: $(VENV)/.lab ## install what the notebooks need (first call only) and open 
 
 setup: $(VENV)/.all ## install everything: notebooks, evaluation, export, tests
 
-test: $(VENV)/.all ## everything CI runs, cheapest first
+test: $(VENV)/.all ## what CI runs first, cheapest first; test-colab and test-browser follow there
 	$(BIN)/python tools/checks.py
+
+test-browser: $(VENV)/.all ## the widgets in JupyterLab in a real Chrome or Chromium, which must be there
+	$(BIN)/python -m pytest -q tests/browser --durations=10
+
+test-colab: $(COLAB)/.ready ## the widgets and two notebooks with the older widget packages that Colab ships
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -q -p no:cacheprovider tests/explore egemma_lab/explore
+	$(COLAB)/bin/python tools/run_notebooks.py 00_start_here 01_embeddings_and_their_geometry
 
 lint: $(VENV)/.all ## formatting, lint, import direction, notebooks as they stand; runs no notebook
 	$(BIN)/python tools/checks.py format lint imports static addresses
@@ -47,7 +55,7 @@ constraints: $(VENV)/.all ## resolve anew: constraints.txt and environment.yml w
 	$(BIN)/python tools/constraints.py
 
 clean: ## remove the environment and every cache; notebooks and runs stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COLAB) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip appears last, so an interrupted or half-made environment is made again. Debian splits venv's pip off
@@ -67,3 +75,7 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install -c constraints.txt -e '.[all]'
 	$(BIN)/python -m ipykernel install --sys-prefix --name egemma-lab --display-name "Python (egemma-lab)"
 	touch $(VENV)/.lab $@
+
+$(COLAB)/.ready: constraints-colab.txt tools/colab_env.py | $(VENV)/.all
+	$(BIN)/python tools/colab_env.py $(COLAB)
+	touch $@

@@ -15,43 +15,43 @@ Plotly 5, which Colab ships, has neither the faults nor anywidget, and its own F
 
 import functools
 
-# What every figure runs: it is ready at once, and waits for the shared plotly.js on its own.
+# What every figure runs. It is ready at once; plotly.js is loaded when the first figure is shown, because
+# loading keeps the whole page busy, and a figure that anywidget is still waiting for would not survive that.
 FIGURE = """
-const shared = (globalThis.egemmaLabPlotly ??= Promise.withResolvers());
+const page = (globalThis.egemmaLabPlotly ??= { source: Promise.withResolvers() });
 const MESSAGES = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
   "removeLayoutProps", "removeTraceProps"].map((name) => "_py2js_" + name);
+
+async function load() {
+  const url = URL.createObjectURL(new Blob([await page.source.promise], { type: "text/javascript" }));
+  return (await import(url)).default;
+}
+
 export default () => {
-  let figure;
+  const early = [];  // messages that came before plotly.js
+  let listeners, figure;
+  async function make(model) {
+    const made = (await (page.plotly ??= load()))();
+    listeners.forEach(([event, listener]) => model.off(event, listener));
+    made.initialize({ model });
+    early.forEach(([name, value]) => model.set(name, value));
+    return made;
+  }
   return {
     initialize({ model }) {
-      const early = [];
-      const listeners = MESSAGES.map((name) => [`change:${name}`, () => early.push([name, model.get(name)])]);
+      listeners = MESSAGES.map((name) => [`change:${name}`, () => early.push([name, model.get(name)])]);
       listeners.forEach(([event, listener]) => model.on(event, listener));
-      figure = shared.promise.then((makeFigure) => {
-        listeners.forEach(([event, listener]) => model.off(event, listener));
-        const made = makeFigure();
-        made.initialize({ model });
-        early.forEach(([name, value]) => model.set(name, value));
-        return made;
-      });
     },
     async render({ model, el }) {
-      return (await figure).render({ model, el });
+      return (await (figure ??= make(model))).render({ model, el });
     },
   };
 };
 """
 # What the widget runs that brings plotly.js, which lies in its trait `source`; it is never shown.
 LIBRARY = """
-const shared = (globalThis.egemmaLabPlotly ??= Promise.withResolvers());
-export default {
-  initialize({ model }) {
-    const url = URL.createObjectURL(new Blob([model.get("source")], { type: "text/javascript" }));
-    import(url)
-      .then((bundle) => shared.resolve(bundle.default), shared.reject)
-      .finally(() => URL.revokeObjectURL(url));
-  },
-};
+const page = (globalThis.egemmaLabPlotly ??= { source: Promise.withResolvers() });
+export default { initialize: ({ model }) => page.source.resolve(model.get("source")) };
 """
 
 
