@@ -54,7 +54,7 @@ def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
 
     if recipe.start["kind"] == "model":
         model = load_model(recipe.start["model"])
-        if teacher is not None:
+        if rotation is not None:
             _turn(
                 model,
                 fit_teacher(teacher, model.config.output_width, rotation),

@@ -41,7 +41,8 @@ class StagedRecipe:
     start: `kind`, one of "warm_start" (the token table is what the teacher says of each piece), "encoder_decoder"
         and "decoder" (stage 0: a decoder trained on next tokens, its section `decoder` a `LanguageRecipe`, and
         its adaptation by masked spans, `denoising` another), "random", or "model": the one that `model` names
-        (a folder, a bundled or a Hub's name) goes on with its own tokenizer, turned towards the teacher.
+        (a folder, a bundled or a Hub's name) goes on with its own tokenizer; turned towards the teacher
+        where that is rotated, else as it is.
     development: what the development score is made of: `sets` whose held-out pairs are searched, `texts` whose
         held-out texts are compared with the teacher, `tasks` of the suite; `queries` of each.
     stages: a list. Each has a `name`, a `kind` and perhaps `what` (a sentence for the model card):
