@@ -14,7 +14,8 @@ def experiment_figure(results, *, view=None):
 
     >>> run = lambda signs: {"ranks": {"full": {"set": signs}}, "minutes": 1, "loss": 1}
     >>> runs = lambda *seeds: {"runs": {str(seed): run(signs) for seed, signs in enumerate(seeds)}}
-    >>> results = {"question": "Which?", "factor": "a factor", "baseline": "a", "scale": "micro", "seeds": [0, 1],
+    >>> results = {"experiment": "example", "question": "Which?", "factor": "a factor", "baseline": "a",
+    ...            "scale": "micro", "seeds": [0, 1],
     ...            "arms": {"a": runs("1..2", "1.3."), "b": runs("1112", "1131")}, "published": []}
     >>> [trace.name for trace in experiment_figure(results).data]
     ['single seeds', 'mean of the seeds, 95%']
@@ -69,9 +70,11 @@ def experiment_figure(results, *, view=None):
         hovertemplate="%{y}: %{x:+.2f}, p %{customdata[0]:.3f} corrected<extra></extra>",
     )
     axis = f"nDCG@10 less that of '{results['baseline']}', points of 100"
-    about = f"{view} vectors, {len(results['seeds'])} seeds, scale {results['scale']}; filled: sure after correction"
-    styled(fig, results["question"], about, x=axis, height=190 + 44 * len(rows))
-    fig.update_layout(legend={"orientation": "h", "y": -0.28, "x": 0})
+    count = f"{len(results['seeds'])} seed{'' if len(results['seeds']) == 1 else 's'}"
+    about = f"{axis}<br>{view} vectors, {count}, scale {results['scale']}; filled: sure after correction"
+    title = results["experiment"].replace("-", " ").capitalize()
+    styled(fig, title, results["question"], x=about, height=220 + 44 * len(rows))
+    fig.update_layout(legend={"orientation": "h", "yref": "container", "y": 0.01, "x": 0})
     fig.update_yaxes(type="category")
     return fig
 

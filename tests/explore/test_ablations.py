@@ -23,6 +23,7 @@ def results(**arms):
         for arm, seeds in arms.items()
     }
     return {
+        "experiment": "an-example",
         "question": "Which is best?",
         "factor": "x",
         "baseline": next(iter(arms)),
@@ -52,7 +53,8 @@ def test_points_intervals_and_seeds_are_those_of_the_comparisons():
     }
     assert len(seeds.x) == 6
     other = experiment_figure(found, view="full binary")
-    assert "full binary" in other.layout.title.text
+    assert "full binary" in other.layout.xaxis.title.text
+    assert "An example" in other.layout.title.text
     assert "Which is best?" in describe_experiment(found)
 
 
