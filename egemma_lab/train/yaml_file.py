@@ -11,7 +11,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.endswith(":merge"):
                 continue
             key = self.construct_object(key_node, deep=deep)
             if key in seen:
@@ -35,6 +35,8 @@ def parse_yaml(text):
 
     >>> parse_yaml("1e-3"), parse_yaml("[64, 32]"), parse_yaml("pca"), parse_yaml("true")
     (0.001, [64, 32], 'pca', True)
+    >>> parse_yaml("{shared: &shared {a: 1, b: 2}, own: {<<: *shared, b: 3}}")["own"]
+    {'a': 1, 'b': 3}
     """
     return yaml.load(text, Loader=_Loader)
 
