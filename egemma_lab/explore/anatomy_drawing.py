@@ -34,7 +34,7 @@ def anatomy_figure(anatomy, layer, head=None, *, without=None, title=None):
     >>> found = Anatomy(["a", "b"], ["text", "text"], [1, 2], ["full_attention"], weights[0] > 0, weights, np.eye(2))
     >>> fig = anatomy_figure(found, layer=1, head=1)
     >>> fig.data[1].z.tolist(), fig.data[2].x.tolist()
-    ([[1.0, nan], [0.5, 0.5]], [0.5, 0.5])
+    ([[1.0, None], [0.5, 0.5]], [0.5, 0.5])
     """
     fig = _empty()
     redraw_anatomy(fig, anatomy, layer, head, without=without, title=title)
@@ -48,8 +48,9 @@ def redraw_anatomy(fig, anatomy, layer, head=None, *, without=None, title=None):
     hidden = ~anatomy.allowed[layer - 1]
     pairs = np.stack(np.meshgrid(*[np.array(tokens, dtype=object)] * 2, indexing="ij"), axis=-1)  # (L, L, 2)
     grid, attention, *bars, before = fig.data
-    grid.update(x=place, y=place, z=np.where(hidden, 1.0, np.nan), customdata=pairs)
-    attention.update(x=place, y=place, z=np.where(hidden, np.nan, weights), customdata=pairs)
+    # None and not NaN where nothing is drawn: grids travel to the widget as JSON, which knows no NaN
+    grid.update(x=place, y=place, z=np.where(hidden, 1.0, None), customdata=pairs)
+    attention.update(x=place, y=place, z=np.where(hidden, None, weights), customdata=pairs)
     attention.update(zmax=float(weights.max()), texttemplate="%{z:.2f}" if len(tokens) <= SHORT else "")
     attention.colorbar.update(y=1 - 106 / height(len(tokens)))
     for bar, kind in zip(bars, KINDS):

@@ -84,35 +84,41 @@ class AnatomyPanel(Panel):
             text, description="text (Enter to apply)", continuous_update=False, layout=wide, style=style
         )
         choices = {
-            "prompt": (widgets.Dropdown, _prompt_choices(self.model.prompts, prompt_name), prompt_name),
+            "prompt": (
+                widgets.Dropdown,
+                _prompt_choices(self.model.prompts, prompt_name),
+                prompt_name,
+                "auto",
+            ),
             "mask": (
                 widgets.Dropdown,
                 [("bidirectional: all see all", False), ("causal: only what stands before", True)],
                 bool(causal),
+                "auto",
             ),
-            "sliding layers see, tokens": (
+            "window, tokens to each side": (
                 widgets.SelectionSlider,
                 [
                     *(
                         (str(tokens), tokens)
                         for tokens in sorted({*REACHES, *([] if reach is None else [reach])})
                     ),
-                    (f"{config.sliding_window - 1} (its own)", OWN),
+                    (f"own, {config.sliding_window - 1}", OWN),
                 ],
                 OWN if reach is None else reach,
+                "440px",
             ),
             "layer": (
                 widgets.SelectionSlider,
-                [
-                    (f"{i} ({kind.partition('_')[0]})", i)
-                    for i, kind in enumerate(config.layer_types, start=1)
-                ],
+                [(f"{i}, {kind.partition('_')[0]}", i) for i, kind in enumerate(config.layer_types, start=1)],
                 layer,
+                "300px",
             ),
             "head": (
                 widgets.SelectionSlider,
                 [MEAN, *range(1, config.num_attention_heads + 1)],
                 MEAN if head is None else head,
+                "240px",
             ),
         }
         self.prompt, self.direction, self.window, self.layer, self.head = (
@@ -121,9 +127,9 @@ class AnatomyPanel(Panel):
                 value=value,
                 description=name,
                 style=style,
-                layout=widgets.Layout(width="auto"),
+                layout=widgets.Layout(width=width, max_width="100%"),
             )
-            for name, (kind, options, value) in choices.items()
+            for name, (kind, options, value, width) in choices.items()
         )
         wrapping = widgets.Layout(flex_flow="row wrap")
         return widgets.VBox(

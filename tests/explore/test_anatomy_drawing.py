@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -29,9 +31,11 @@ def causal(micro_model):
 
 def test_weights_where_they_may_be_and_grey_elsewhere(causal):
     hidden, weights = anatomy_figure(causal, 2, 1).data[:2]
-    np.testing.assert_array_equal(np.isnan(hidden.z), causal.allowed[1])
-    np.testing.assert_array_equal(np.isnan(weights.z), ~causal.allowed[1])
-    np.testing.assert_allclose(np.nan_to_num(weights.z), causal.attention[1, 0])
+    np.testing.assert_array_equal(hidden.z == 1, ~causal.allowed[1])
+    np.testing.assert_array_equal(np.equal(weights.z, None), ~causal.allowed[1])
+    np.testing.assert_allclose(
+        np.where(causal.allowed[1], weights.z, 0).astype(float), causal.attention[1, 0]
+    )
     assert weights.zmax == pytest.approx(causal.attention[1, 0].max())
 
 
@@ -96,3 +100,11 @@ def test_masks_beside_each_other():
     assert [note.text for note in fig.layout.annotations] == ["causal", "all"]
     with pytest.raises(ValueError, match=r"'odd' has the shape \(2, 2\); 3 tokens"):
         mask_figure({"odd": np.ones((2, 2))}, ["a", "b", "c"])
+
+
+def test_what_goes_to_the_browser_is_json(causal):
+    from plotly.graph_objects import FigureWidget
+
+    for trace in FigureWidget(anatomy_figure(causal, 1))._data:  # as a widget holds it: vectors go as bytes
+        grids = {name: np.asarray(trace[name]).tolist() for name in ("z", "customdata") if name in trace}
+        json.dumps(grids, allow_nan=False)
