@@ -29,7 +29,8 @@ def last_pool(states, attention_mask):
 
 
 def _row(states, index):
-    return states.float()[torch.arange(len(states), device=states.device), index]
+    rows = torch.arange(states.shape[0], device=states.device)  # len() would fix the batch of an exported graph
+    return states.float()[rows, index]
 
 
 class AttentionPooling(nn.Module):

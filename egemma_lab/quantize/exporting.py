@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch.nn.utils import parametrize
 
 from egemma_lab.model.embedding_gemma import EmbeddingGemma
-from egemma_lab.model.saving import replaced_folder
+from egemma_lab.model.saving import computed_weights, replaced_folder
 from egemma_lab.quantize.gguf_file import GGUF_PRECISIONS, check_gguf, gguf_tensors, read_gguf, write_gguf
-from egemma_lab.quantize.llama_cpp import has_llama_cpp, llama_cpp
+from egemma_lab.quantize.llama_cpp import has_llama_cpp, llama_server
 from egemma_lab.quantize.onnx_file import ONNX_FILES, ONNX_PRECISIONS, onnx_ids, onnx_vectors, write_onnx
 from egemma_lab.quantize.probes import Agreement, disagreement, probes, vectors_of
 from egemma_lab.quantize.weights import fake_quantize
@@ -107,15 +106,19 @@ def _check(model, path, format, precision):
 
 
 def _as_computed(model):
-    """A copy in float32, on the CPU, whose plain weights are those that the model computes with."""
-    plain = (
-        copy.deepcopy(model).float().cpu().eval()
-    )  # before rounding: a scale needs more bits than bf16 has
-    for module in list(plain.modules()):
-        if parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-    plain.weight_format = None
-    return plain
+    """The model anew, in float32, on the CPU, its plain weights being those that it computes with."""
+    from accelerate import init_empty_weights
+
+    unrounded = (
+        copy.deepcopy(model).float().cpu()
+    )  # before rounding: a scale needs more bits than bfloat16 has
+    with init_empty_weights(include_buffers=False):
+        plain = EmbeddingGemma(
+            model.config, copy.deepcopy(model.tokenizer), prompts=model.prompts, name=model.name
+        )
+    plain.load_state_dict(computed_weights(unrounded), assign=True)
+    plain.default_prompt_name, plain.max_seq_length = model.default_prompt_name, model.max_seq_length
+    return plain.eval()
 
 
 def _export_gguf(model, path, precision):
@@ -143,7 +146,7 @@ def _export_onnx(model, path, precision):
 
 def _run_gguf(reference, file, precision):
     texts, ids = probes(reference)
-    with llama_cpp(file, context=max(map(len, ids))) as server:
+    with llama_server(file, context=max(map(len, ids))) as server:
         _same_ids(file, texts, server.tokenize(texts), ids)
         vectors = np.concatenate([server.embed(texts), server.embed(ids[-1:])])
     found = disagreement(vectors, vectors_of(reference, ids))

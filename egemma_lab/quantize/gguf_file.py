@@ -17,11 +17,8 @@ def check_gguf(model, precision):
     """ValueError where llama.cpp cannot run a model of this shape; some of these it would answer by aborting."""
     config, text = model.config, model.config.text
     ropes = {rope["rope_type"] for rope in text.rope_parameters.values()}
-    narrow = [
-        f"{name} {tuple(weight.shape)}"
-        for name, weight in model.named_parameters()
-        if weight.ndim == 2 and weight.shape[1] % BLOCK and GGUF_PRECISIONS[precision]
-    ]
+    widths = {weight.shape[1] for weight in model.parameters() if weight.ndim == 2}
+    unfit = [str(width) for width in sorted(widths) if width % BLOCK and GGUF_PRECISIONS[precision]]
     requirements = [
         (
             config.output_width == text.hidden_size,
@@ -41,7 +38,7 @@ def check_gguf(model, precision):
         (not text.attention_bias, "its attention has a bias"),
         (text.attn_logit_softcapping is None, "it caps the attention's logits"),
         (text.hidden_activation == "gelu_pytorch_tanh", f"its activation is {text.hidden_activation}"),
-        (not narrow, f"{precision} needs rows of a multiple of {BLOCK}, not {', '.join(narrow)}"),
+        (not unfit, f"{precision} needs rows of a multiple of {BLOCK}, not {', '.join(unfit)}"),
     ]
     problems = [words for met, words in requirements if not met] + vocabulary_problems(model.tokenizer)
     if problems:

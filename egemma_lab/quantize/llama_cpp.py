@@ -23,7 +23,7 @@ def has_llama_cpp():
 
 
 @contextlib.contextmanager
-def llama_cpp(path, *, context=2048, threads=1):
+def llama_server(path, *, context=2048, threads=1):
     """llama.cpp's server with a GGUF file of an embedding model: yields a `LlamaCpp`; the server ends with the block.
 
     Parameters: `path`, the file; `context`, the most tokens of a text (a model that is not causal must see a text
