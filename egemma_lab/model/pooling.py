@@ -29,7 +29,9 @@ def last_pool(states, attention_mask):
 
 
 def _row(states, index):
-    rows = torch.arange(states.shape[0], device=states.device)  # len() would fix the batch of an exported graph
+    rows = torch.arange(
+        states.shape[0], device=states.device
+    )  # len() would fix the batch of an exported graph
     return states.float()[rows, index]
 
 

@@ -58,7 +58,9 @@ def test_small_presets_keep_gemmas_pattern_and_stay_small(name, most):
 
 
 def test_unknown_preset_names_the_known_ones():
-    with pytest.raises(ValueError, match=r"preset='nanno' is not one of the presets '300m', 'nano', 'double', 'micro'"):
+    with pytest.raises(
+        ValueError, match=r"preset='nanno' is not one of the presets '300m', 'nano', 'double', 'micro'"
+    ):
         preset_config("nanno")
 
 
