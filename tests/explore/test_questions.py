@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from egemma_lab import geometry
+from egemma_lab.data._negative_settings import MiningSettings
 from egemma_lab.explore.questions import QUESTIONS
 from egemma_lab.losses import contrastive_loss
 
@@ -84,3 +85,32 @@ def test_the_losses_of_knowing_nothing_are_those_of_the_recipe():
     assert answer("start_here/surprise_of_knowing_nothing") == pytest.approx(float(loss))
     with_hard_negatives = contrastive_loss(eye[:64], eye[64:128], eye[128:], temperature=0.05)
     assert answer("start_here/size_of_the_exam") == pytest.approx(math.exp(float(with_hard_negatives)))
+
+
+def test_the_answers_on_contrastive_learning_are_what_the_loss_computes():
+    exact = {"dtype": torch.float64}
+    question = torch.tensor([[1.0, 0.0]], **exact)
+
+    def at(cosine):
+        return torch.tensor([[cosine, math.sqrt(1 - cosine**2)]], **exact)
+
+    # one row, its positive at 0.7 and the other function in the hard negative's place: loss = log(1 + 1 / odds)
+    loss = contrastive_loss(question, at(0.7), at(0.6), temperature=0.05, hardness=0)
+    assert answer("contrastive/odds_at_a_temperature") == pytest.approx(1 / math.expm1(float(loss)))
+    plain, weighted = (
+        math.expm1(float(contrastive_loss(question, at(0.9), at(0.8), hardness=alpha))) for alpha in (0, 5)
+    )
+    assert answer("contrastive/weight_of_a_hard_negative") == pytest.approx(weighted / plain)
+    four = torch.eye(64, **exact)
+    four[1:4] = four[0]
+    ids = torch.arange(64).clamp(min=3)  # the first four rows share their positive
+    rows = [contrastive_loss(four, four, temperature=0.001, positive_ids=i) for i in (None, ids)]
+    assert answer("contrastive/floor_with_copies") == pytest.approx(16 * float(rows[0]))  # 4 rows of 64
+    assert float(rows[1]) == pytest.approx(0)
+    no_cosine = torch.eye(64, **exact)
+    per_pass = float(contrastive_loss(no_cosine[:32], no_cosine[32:]))
+    assert answer("contrastive/choices_under_accumulation") == pytest.approx(math.exp(per_pass))
+    settings = MiningSettings((1, 50), 0.95, None, None, 1, "top", 0)
+    assert answer("contrastive/highest_score_of_a_negative") == pytest.approx(
+        settings.limit(np.array([0.6]))[0]
+    )
