@@ -10,9 +10,11 @@ from egemma_lab.model import EmbeddingGemma, EmbeddingGemmaConfig, load_model, p
 from egemma_lab.model.packed_weights import unpack
 from egemma_lab.model.presets import fresh_model
 from egemma_lab.model.saving import computed_weights
+from egemma_lab.model.teacher_encoders import state_identity
 from egemma_lab.quantize import FORMATS, fake_quantize, pack
 from egemma_lab.quantize.formats import scheme_of
 from egemma_lab.quantize.weights import weight_format, without_rounding
+from egemma_lab.train import soup
 
 TEXTS = ["Mars orbits the distant sun.", "What passes Venus and sorts rows?", "", "word " * 40]
 
@@ -121,6 +123,16 @@ def test_after_encoding_a_gradient_can_still_be_had(make_micro):
     rounded.encode(TEXTS)  # under inference_mode
     rounded(*batch(rounded)).sum().backward()
     assert rounded.dense_up.parametrizations.weight.original.grad is not None
+
+
+def test_identity_and_soups_are_those_of_the_rounded_weights(make_micro):
+    model = make_micro()
+    formats = {format: fake_quantize(model, format) for format in FORMATS}
+    identities = {state_identity(each) for each in (model, *formats.values())}
+    assert len(identities) == 5  # else vectors of one would be taken for those of another
+    assert state_identity(formats["ternary"]) == state_identity(by_hand(model, "ternary"))
+    mixed = soup([formats["ternary"], formats["ternary"]])
+    assert same_weights(mixed, formats["ternary"])
 
 
 def test_a_copy_goes_its_own_way(make_micro):
