@@ -2,6 +2,8 @@
 # Written for GNU make 3.81 and later (macOS still ships 3.81). Overridable: PYTHON=, VENV=, LAB_ARGS=.
 
 VENV ?= .venv
+# What tests compare with and nothing else may find; see CONTRIBUTING.md.
+PEERS := torchao==0.18.0
 BIN := $(VENV)/bin
 COLAB ?= .venv-colab
 
@@ -73,6 +75,7 @@ $(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install -c constraints.txt -e '.[all]'
+	$(BIN)/pip install --no-deps --target $(VENV)/peers --upgrade $(PEERS)
 	$(BIN)/python -m ipykernel install --sys-prefix --name egemma-lab --display-name "Python (egemma-lab)"
 	touch $(VENV)/.lab $@
 
