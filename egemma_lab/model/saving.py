@@ -90,8 +90,13 @@ def computed_weights(module):
 
     It is `state_dict()` but for parametrized weights (`torch.nn.utils.parametrize`), of which that has the original.
     """
-    names = [name.replace("parametrizations.", "").removesuffix(".original") for name in module.state_dict()]
-    return {name: operator.attrgetter(name)(module).detach() for name in names}
+    tensors = {}
+    for name, tensor in module.state_dict().items():
+        if "parametrizations." in name and name.endswith(".original"):
+            name = name.replace("parametrizations.", "").removesuffix(".original")
+            tensor = operator.attrgetter(name)(module)
+        tensors[name] = tensor.detach()
+    return tensors
 
 
 @contextlib.contextmanager

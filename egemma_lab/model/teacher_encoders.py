@@ -12,6 +12,7 @@ from tqdm.std import tqdm
 from egemma_lab.model.batching import pad_batch, token_budget_batches
 from egemma_lab.model.encode import CHUNK
 from egemma_lab.model.layout import NOTES
+from egemma_lab.model.saving import computed_weights
 from egemma_lab.model.tokenizing import clean_text
 
 logger = logging.getLogger(__name__)
@@ -164,11 +165,11 @@ def open_sentence_transformer(folder, device=None):
 
 
 def state_identity(model):
-    """sha256 over the names, types, shapes and bytes of all tensors of a module."""
+    """sha256 over the names, types, shapes and bytes of all tensors that a module computes with."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(computed_weights(model).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

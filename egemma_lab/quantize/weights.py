@@ -100,11 +100,9 @@ class Rounding(nn.Module):
         state = weight.data_ptr(), weight._version, Rounding.steps
         if state != self._state:
             with torch.inference_mode(False), torch.no_grad():  # later calls may want gradients
-                self._of, self._state = (
-                    weight.detach(),
-                    state,
-                )  # held, so that no other comes to lie at its address
+                self._of = weight.detach()  # held, so that no other weight comes to lie at its address
                 self.rounded = round_weight(self._of, self.scheme)
+            self._state = state
 
     def __deepcopy__(self, memo):
         return type(self)(self.scheme)

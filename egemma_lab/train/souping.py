@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 import torch
 
+from egemma_lab.model.saving import computed_weights
 from egemma_lab.train.soup_ingredients import Family, open_ingredients
 
 
@@ -128,8 +129,8 @@ class WeightSum:
         first = self._tensors is None
         if first:
             self._tensors, self._outside = {}, _Outside(model)
-        for name, tensor in model.state_dict().items():
-            added = weight * tensor.detach().cpu().double()
+        for name, tensor in computed_weights(model).items():
+            added = weight * tensor.cpu().double()
             self._tensors[name] = added if first else self._tensors[name].add_(added)
         self._weight += weight
 
