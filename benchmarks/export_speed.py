@@ -1,12 +1,13 @@
 """Texts a second: torch, onnxruntime and llama.cpp with one model, the same texts, the same threads, one machine.
 
-    python benchmarks/export_speed.py [--model nano] [--texts FILE.jsonl] [--threads 1] [--rounds 7] [--folder KEEP]
+    python benchmarks/export_speed.py [--model nano] [--texts FILE.jsonl] [--threads 1] [--rounds 5] [--folder KEEP]
 
 Texts are the bundled probe (500 sentences) behind the document prompt, or a file's; tokenization counts for all. torch
 and onnxruntime get batches of texts of like length, llama.cpp one request to its server, which takes the texts one by
-one. In every round each has its turn, so that what else runs on the machine meets them all; a ratio is taken within a
-round. Printed are the medians and, in brackets, the smallest and largest of the rounds. `--folder` keeps the exported
-files, and uses those that are there.
+one. Seconds are processor time, this process's and the server's, because other programs may run beside: with one thread
+that is what a free core would take. In every round each has its turn, and a ratio is taken within a round. Printed are
+the medians and, in brackets, the extremes of the rounds. `--folder` keeps the exported files, and uses those
+that are there.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import psutil
 import torch
 from tokenizers import Tokenizer
 
@@ -51,6 +53,12 @@ def megabytes(path):
     return sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path])) / 1e6
 
 
+def processor_time(server=None):
+    """Seconds of processor time that this process, and a server's, have used so far."""
+    used = server.cpu_times() if server else None
+    return time.process_time() + (used.user + used.system if used else 0)
+
+
 def by_onnxruntime(folder, threads):
     """A function from texts to vectors, in batches of 2,048 padded tokens, as the model's own on a CPU."""
     options = onnxruntime.SessionOptions()
@@ -79,7 +87,7 @@ def main():
     parser.add_argument("--model", default="nano")
     parser.add_argument("--texts", type=Path, help=".jsonl with 'text' (default: the bundled probe)")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -90,6 +98,7 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         made = files(model, folder)
+        servers = {}
         ways = {("torch", "f32"): lambda texts: model.encode(texts, show_progress_bar=False)}
         for (kind, precision), path in made.items():
             if kind == "onnx":
@@ -97,14 +106,15 @@ def main():
             else:
                 server = stack.enter_context(llama_server(path, threads=options.threads))
                 ways["llama.cpp", precision] = server.embed
+                servers["llama.cpp", precision] = psutil.Process(server.pid)
         expected = model.encode(texts)
         nearest = {way: (encode(texts) * expected).sum(1).min() for way, encode in ways.items()}  # and warm
         seconds = {way: [] for way in ways}
         for _ in range(options.rounds):
             for way, encode in ways.items():
-                start = time.perf_counter()
+                start = processor_time(servers.get(way))
                 encode(texts)
-                seconds[way].append(time.perf_counter() - start)
+                seconds[way].append(processor_time(servers.get(way)) - start)
     sizes = {
         ("onnxruntime" if kind == "onnx" else "llama.cpp", p): megabytes(path)
         for (kind, p), path in made.items()

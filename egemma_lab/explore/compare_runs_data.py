@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from egemma_lab.explore.recorded import Replay
-from egemma_lab.explore.replay_film import as_film, steps_in_all
+from egemma_lab.explore.replay_film import FEWEST, as_film, steps_in_all
 from egemma_lab.explore.replay_numbers import film_numbers
 
 SAMPLE = 500  # chosen texts whose neighbours are looked at where there are more
@@ -29,7 +29,8 @@ def as_compared(*sources):
 
     Parameters: `sources`, each a `Run` or its folder, a recorded training (a `Replay`, its folder, or None for the
     bundled nano's), several runs of one training (a list), a history (a DataFrame with `step` and loss terms), or a
-    mapping of names to any of these. A run without snapshots and a history have curves and no map.
+    mapping of names to any of these. A history, and a run without snapshots or with fewer than
+    twelve probe texts, have curves and no map.
 
     Raises ValueError for a name that stands twice or a history without steps, TypeError for what is no run.
     """
@@ -68,8 +69,8 @@ def _compared(name, source):
     history = source.history if hasattr(source, "snapshots") else None
     if history is not None and "seconds" in history:
         history = history.assign(minutes=history["seconds"] / 60)
-    if history is not None and len(source.snapshots) < 2:
-        return Compared(name, history)
+    if history is not None and (len(source.snapshots) < 2 or len(source.snapshots.texts) < FEWEST):
+        return Compared(name, history)  # it cannot be drawn, but its curves can
     film = as_film(source)
     steps = steps_in_all(film.moments)
     numbers = film_numbers(film).assign(step=steps)

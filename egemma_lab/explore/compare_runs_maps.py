@@ -7,10 +7,10 @@ import numpy as np
 from egemma_lab.explore.compare_runs_data import texts_in_common, togetherness
 from egemma_lab.explore.compare_runs_linked import linked_maps, make_side
 from egemma_lab.explore.live_figure import live_figure
+from egemma_lab.explore.replay_film import FEWEST
 from egemma_lab.explore.tables import Table
 
 LISTED = 12  # chosen texts that are written out
-FEWEST = 12  # texts in common below which there is nothing to compare
 
 
 class LinkedMaps:

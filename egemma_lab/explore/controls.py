@@ -76,13 +76,17 @@ def show_live(box, start, alt):
     if get_ipython() is None:
         show(start, alt)
         return
+    show_widget(box, *bundle(start, alt))
+
+
+def show_widget(box, data, metadata):
+    """Display a widget, and in the same output what stands for it where there is no kernel: data by mime type."""
     from IPython.display import display
 
     if "google.colab" in sys.modules:
         from google.colab import output
 
         output.enable_custom_widget_manager()
-    data, metadata = bundle(start, alt)
     # the same identifiers in ipywidgets 7 and 8; JupyterLab and Colab show this one before all others
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     display({"application/vnd.jupyter.widget-view+json": view, **data}, raw=True, metadata=metadata)

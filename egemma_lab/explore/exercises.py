@@ -2,13 +2,17 @@
 
 No widgets: the answer is the argument of a function call, so it works in every notebook, in a plain
 Python prompt and in an automatic run. Three dots stand for "not answered yet" and are never an error.
+What is answered in a notebook goes into the learner's own file, see `answer_file`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from egemma_lab.explore.answer_file import note
 from egemma_lab.explore.prose import Prose
+
+LONGEST = 200  # characters of an answer that are kept
 
 
 def exercise(name):
@@ -25,7 +29,7 @@ def exercise(name):
 
     if name not in QUESTIONS:
         raise ValueError(f"there is no exercise {name!r}; there are {', '.join(sorted(QUESTIONS))}")
-    return QUESTIONS[name]
+    return replace(QUESTIONS[name], name=name)
 
 
 def predict(question, guess=..., *, unit=""):
@@ -55,6 +59,7 @@ class Exercise(Prose):
         The first that fits is said.
     right : said after a right answer: why it is right.
     solution : shown when the learner opens it.
+    name : under which answers are kept in the learner's file; those of an exercise without one are not.
 
     >>> half = Exercise("Half of 3?", 1.5, wrong=[(1, "That drops the remainder.")], right="3 / 2 is 1.5.")
     >>> half.check(1.5)
@@ -73,6 +78,7 @@ class Exercise(Prose):
     minutes: float = 5
     difficulty: str = "easy"
     tolerance: float = 1e-3
+    name: str = ""
     blocks: list = field(init=False)
 
     def __post_init__(self):
@@ -87,6 +93,12 @@ class Exercise(Prose):
             return Verdict(
                 None, "Your turn: put your answer in place of the three dots and run the cell again."
             )
+        verdict = self._judge(answer)
+        if self.name:
+            note(exercise=self.name, answer=str(answer)[:LONGEST], right=verdict.right)
+        return verdict
+
+    def _judge(self, answer):
         if self._fits(answer, self.answer):
             return Verdict(True, f"Right. {self.right}".strip())
         misfit = self._misfit(answer)
@@ -165,7 +177,11 @@ class Prediction(Prose):
 
     def reveal(self, value, why=""):
         """Your guess beside the measured `value`, and what to make of it."""
-        guess = "You wrote nothing down" if _missing(self.guess) else f"You wrote {self._said(self.guess)}"
+        if _missing(self.guess):
+            guess = "You wrote nothing down"
+        else:
+            guess = f"You wrote {self._said(self.guess)}"
+            note(prediction=self.question, guess=self._said(self.guess), answer=self._said(value))
         return Verdict(None, f"{guess}; the answer is {self._said(value)}. {why}".strip())
 
     def _said(self, value):

@@ -71,8 +71,8 @@ def find_flips(before, after, *, most=DEEPEST, seed=0):
     if len(rows) > SAMPLE:
         rows = np.sort(np.random.default_rng(seed).choice(rows, SAMPLE, replace=False))
     pool = min(2 * most, len(before) - 1)
-    ids, cosines = _others(before, rows, pool)
-    after_ids, _ = _others(after, rows, pool)
+    ids, cosines = nearest_others(before, rows, pool)
+    after_ids, _ = nearest_others(after, rows, pool)
     places = np.empty_like(ids)
     for row, (mine, theirs) in enumerate(zip(ids, after_ids)):
         same = mine[:, None] == theirs[None]  # (p, p)
@@ -80,7 +80,7 @@ def find_flips(before, after, *, most=DEEPEST, seed=0):
     return Flips(before, after, rows, ids, cosines, places)
 
 
-def _others(vectors, rows, pool):
+def nearest_others(vectors, rows, pool):
     """The `pool` nearest of each of these rows, itself left out: ids and cosines, (m, p) each."""
     cosines, ids = nearest(vectors[rows], vectors, pool + 1)
     itself = ids == rows[:, None]

@@ -12,7 +12,7 @@ from egemma_lab.explore.style import heading
 from egemma_lab.explore.tables import Table
 
 PAUSE = 200  # milliseconds a moment while it plays
-MAKING = "Making UMAP maps, one to two minutes the first time. The slider goes on working meanwhile."
+MAKING = "Making UMAP maps, which may take one to two minutes. The slider goes on working meanwhile."
 OFFERED = 1000  # texts in the list to choose from; of more, type a part of one
 
 
@@ -33,7 +33,7 @@ def training_replay(run=None, *, text=None):
 
     >>> replay = training_replay(text="dish")
     >>> replay.moment.value, replay.text.value
-    (59, 'How can I rescue a dish that has come out too salty?')
+    (59, 'A shallow dish of fresh water brings in visitors that never touch the seed.')
     """
     film = as_film(run)
     return TrainingReplay(film, find_text(film, text))
@@ -65,7 +65,7 @@ class TrainingReplay(Panel):
             options=list(dict.fromkeys(film.texts))[:OFFERED],
             continuous_update=False,
             description="text",
-            layout=widgets.Layout(width="640px", max_width="100%"),
+            layout=widgets.Layout(width="100%", max_width="640px"),
         )
         self.table = widgets.HTML()
         widgets.jslink((self.play, "value"), (self.moment, "value"))

@@ -66,10 +66,8 @@ def moving(scene, moment, chosen):
     marks on the sparklines. The figure, the widget and the page without a kernel all draw from here.
     """
     points, film = scene.maps[moment], scene.film
-    sizes = SMALLEST + GROWTH * np.nan_to_num(scene.kept[moment], nan=float(np.nanmean(scene.kept[moment])))
-    changes = [
-        {"x": points[ids, 0], "y": points[ids, 1], "marker.size": sizes[ids].round(1)} for ids in scene.groups
-    ]
+    sizes = point_sizes(scene.kept[moment])
+    changes = [{"x": points[ids, 0], "y": points[ids, 1], "marker.size": sizes[ids]} for ids in scene.groups]
     cosines = film.vectors[moment] @ film.vectors[moment, chosen]
     cosines[chosen] = -np.inf
     near = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
@@ -118,7 +116,7 @@ def replay_figure(scene, moment, chosen=0):
         )
     for border in _borders(film):
         fig.add_vline(border, line={"color": QUIET, "width": 1, "dash": "dot"}, col=2)
-    for trace in (*scene.traces, *_of_the_chosen_text(film, chosen)):
+    for trace in (*scene.traces, *_of_the_chosen_text()):
         fig.add_trace(trace, 1, 1)
     for row, column in enumerate(columns, start=1):
         fig.add_trace(_mark(column), row, 2)
@@ -181,7 +179,7 @@ def _mark(column):
     )
 
 
-def _of_the_chosen_text(film, chosen):
+def _of_the_chosen_text():
     lines = go.Scatter(
         name="its nearest texts",
         mode="lines",

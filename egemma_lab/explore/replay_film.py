@@ -8,6 +8,8 @@ import numpy as np
 
 from egemma_lab.explore.recorded import Replay, load_replay
 
+FEWEST = 12  # texts below which a map with ten neighbours says nothing
+
 
 def as_film(source=None):
     """A `Replay` of a training.
@@ -16,13 +18,20 @@ def as_film(source=None):
     a run's; a `Run`, or several in the order they ran (a list, or a mapping of stage names to them). Of a run all
     axes are kept, and sixty of its snapshots where it has more.
 
-    Raises ValueError for a run with fewer than two snapshots, FileNotFoundError for a folder with nothing in it,
+    Raises ValueError for fewer than two snapshots or twelve texts, FileNotFoundError for a folder with nothing in it,
     TypeError for anything else.
     """
     is_path = isinstance(source, str | Path)
     if source is None or (is_path and (Path(source).expanduser() / "replay.json").is_file()):
-        return load_replay(source)
-    return source if isinstance(source, Replay) else _recorded(source)
+        film = load_replay(source)
+    else:
+        film = source if isinstance(source, Replay) else _recorded(source)
+    if len(film.texts) < FEWEST:
+        raise ValueError(
+            f"{len(film.texts)} probe texts are too few for a map; train with lab.train(..., probe=texts) and at least "
+            f"{FEWEST} of them"
+        )
+    return film
 
 
 def _recorded(source):

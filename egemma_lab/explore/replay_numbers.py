@@ -11,11 +11,11 @@ SHOWN = {
     "contrastive": ("contrastive loss (nats)", "{:.2f}"),
     "spread_out": ("spread-out loss", "{:.3f}"),
     "matching": ("matching loss", "{:.3f}"),
-    "alignment": ("alignment: pairs apart (0 to 2)", "{:.2f}"),
-    "uniformity": ("uniformity (0: one point, -4: even)", "{:.2f}"),
+    "alignment": ("alignment (0: pairs in one)", "{:.2f}"),
+    "uniformity": ("uniformity (-4: even)", "{:.2f}"),
     "effective_rank": ("effective rank (dimensions)", "{:.0f}"),
-    "same_label": ("nearest text has the same label", "{:.0%}"),
-    "kept": ("true neighbours kept by the map", "{:.0%}"),
+    "same_label": ("nearest has the same label", "{:.0%}"),
+    "kept": ("neighbours kept by the map", "{:.0%}"),
 }
 
 

@@ -141,7 +141,7 @@ def agreement_headline(agreement, moment, kind="all"):
     title = f"{agreement.taught.names[moment]}: Spearman {agreement.order[kind][moment]:.2f} over {which}"
     return (
         title,
-        f"{count:,} pairs; above the dashed line the student finds two texts more alike than the teacher does",
+        f"{count:,} pairs; above the dashed line they are more alike to the student",
     )
 
 

@@ -47,7 +47,7 @@ def llama_server(path, *, context=2048, threads=1):
             if not address:
                 raise _death(process, log)
             try:
-                yield LlamaCpp(address)
+                yield LlamaCpp(address, process.pid)
             except OSError as error:  # no connection any more: say why
                 raise _death(process, log) from error
         finally:
@@ -57,10 +57,10 @@ def llama_server(path, *, context=2048, threads=1):
 
 
 class LlamaCpp:
-    """A running server at `address`: texts in, token ids and unit vectors out."""
+    """A running server at `address`, process `pid`: texts in, token ids and unit vectors out."""
 
-    def __init__(self, address):
-        self.address = address
+    def __init__(self, address, pid):
+        self.address, self.pid = address, pid
 
     def tokenize(self, texts):
         """Token ids of each text, BOS and EOS included."""

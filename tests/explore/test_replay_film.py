@@ -48,6 +48,8 @@ def test_what_is_no_film_is_named(run, tmp_path):
         as_film([])
     with pytest.raises(FileNotFoundError, match="holds no run"):
         as_film(tmp_path)
+    with pytest.raises(ValueError, match="10 probe texts are too few for a map"):
+        as_film(make_film(texts=10))
     for file in (run.folder / "snapshots").glob("step-00000[1-4].npy"):
         file.rename(file.with_suffix(".aside"))
     try:

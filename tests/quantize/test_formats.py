@@ -73,7 +73,9 @@ def test_rounding_twice_is_rounding_once(scheme, seed):
 def test_channels_are_those_of_torchao(scheme, least, most, seed, monkeypatch):
     """The same codes. Scales are kept in float16 here, in float32 there: that moves a weight by at most 2**-11 of
     itself, or, where the scale is smaller than float16's normal numbers, by its code times 2**-25."""
-    monkeypatch.syspath_prepend(Path(sys.prefix) / "peers")  # `make setup` puts it there, out of others' sight
+    monkeypatch.syspath_prepend(
+        Path(sys.prefix) / "peers"
+    )  # `make setup` puts it there, out of others' sight
     from torchao.quantization.quant_primitives import (
         MappingType,
         choose_qparams_affine,

@@ -1,0 +1,132 @@
+"""Each preset shows what its sentence says, on the circle and on the sphere, from two starts."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from egemma_lab.explore.playground import loss_terms
+from egemma_lab.explore.playground_presets import PRESETS, find_preset
+from egemma_lab.explore.playground_sides import advance, begin
+from egemma_lab.explore.playground_world import SPACES, make_world
+
+SEEDS = (0, 1)
+
+
+@functools.cache
+def after(name, space, seed, steps=60):
+    """(side, its measures, its loss terms over all rows) after some steps of a preset."""
+    side = advance(begin(name, space, seed), steps)
+    points, world = side.state.points, side.state.world
+    terms = loss_terms(points, world.teacher, world.ids, side.settings)
+    return side, side.history[-1], {term: value.item() for term, value in terms.items()}
+
+
+def cosine_to_hard_negatives(side):
+    query, _, negative = side.state.points
+    return float((query * negative).sum(dim=-1).mean())
+
+
+@pytest.fixture(params=[(space, seed) for space in SPACES for seed in SEEDS], ids=str)
+def where(request):
+    return request.param
+
+
+def test_the_papers(where):
+    _, now, _ = after("the paper's", *where)
+    _, before, _ = after("the paper's", *where, steps=0)
+    assert now["accuracy"] >= 0.9
+    assert now["margin"] > 0.03
+    assert now["uniformity"] < -0.9
+    assert now["teacher"] > before["teacher"]
+    assert now["copies"] > 0.97
+
+
+def test_contrastive_alone(where):
+    _, now, _ = after("contrastive alone", *where)
+    assert now["accuracy"] >= 0.8
+    assert now["teacher"] < after("the paper's", *where)[1]["teacher"]
+
+
+def test_collapse(where):
+    _, now, terms = after("collapse", *where)
+    assert now["mean_cosine"] > 0.95
+    assert now["uniformity"] > -0.3
+    assert now["alignment"] < 1e-3
+    assert terms["contrastive"] < 1e-3
+
+
+def test_too_cold(where):
+    _, now, terms = after("too cold", *where)
+    _, usual, _ = after("contrastive alone", *where)
+    assert terms["contrastive"] < 0.7
+    assert now["margin"] < 0.4 * usual["margin"]
+    assert now["mean_cosine"] > 0.85
+
+
+def test_too_warm(where):
+    _, now, _ = after("too warm", *where)
+    _, usual, _ = after("contrastive alone", *where)
+    assert now["uniformity"] > 0.6 * usual["uniformity"]
+    assert now["margin"] < 0.5 * usual["margin"]
+
+
+def test_no_spread_out(where):
+    _, now, terms = after("no spread-out", *where)
+    _, usual, with_it = after("the paper's", *where)
+    assert now["uniformity"] > usual["uniformity"]
+    assert terms["spread_out"] > with_it["spread_out"]
+
+
+def test_distillation_alone(where):
+    _, now, _ = after("distillation alone", *where)
+    _side, usual, _ = after("the paper's", *where)
+    assert now["teacher"] > usual["teacher"]
+    assert now["margin"] < usual["margin"]
+
+
+def test_duplicates_without_the_mask(where):
+    _, now, _ = after("duplicates without the mask", *where, steps=120)
+    _, masked, _ = after("the paper's", *where, steps=120)
+    assert masked["copies"] > 0.97
+    assert now["copies"] < masked["copies"] - (0.1 if where[0] == "sphere" else 0.0005)
+
+
+def test_hardness_too_high(where):
+    side, now, _ = after("hardness too high", *where)
+    usual_side, usual, _ = after("the paper's", *where)
+    teacher = side.state.world.teacher
+    assert cosine_to_hard_negatives(side) < cosine_to_hard_negatives(usual_side) - 0.1
+    assert cosine_to_hard_negatives(side) < float((teacher[0] * teacher[2]).sum(-1).mean()) - 0.4
+    assert now["teacher"] < usual["teacher"]
+
+
+def test_batch_of_two(where):
+    _, _now, among_all = after("batch of two", *where)
+    _, _usual, usual_among_all = after("the paper's", *where)
+    assert np.median(batch_losses("batch of two", *where)) < np.median(batch_losses("the paper's", *where))
+    assert among_all["contrastive"] > usual_among_all["contrastive"]
+
+
+def batch_losses(name, space, seed):
+    """The contrastive term of twelve steps that follow on the sixty."""
+    side = after(name, space, seed)[0]
+    for _ in range(12):
+        side = advance(side)
+    return [row["contrastive"] for row in side.history[-12:]]
+
+
+def test_one_width():
+    for seed in SEEDS:
+        narrow, usual = (after(name, "sphere", seed)[1] for name in ("one width", "the paper's"))
+        assert narrow["accuracy_at_2"] < usual["accuracy_at_2"]
+        assert narrow["accuracy"] == usual["accuracy"] == 1
+        on_circle = [after(name, "circle", seed)[0].state.points for name in ("one width", "the paper's")]
+        assert (on_circle[0] == on_circle[1]).all()
+
+
+def test_every_preset_says_what_to_expect_and_an_unknown_one_is_named():
+    assert all(preset.expect.endswith((".", ")")) for preset in PRESETS.values())
+    with pytest.raises(ValueError, match="there is no preset 'hot'; there are the paper's, "):
+        find_preset("hot")
+    assert make_world("circle").space == "circle"
