@@ -41,20 +41,16 @@ def judgements(questions, answers, n):
 
 
 def python_docs(limit=1000, ask=200):
-    """Functions of installed packages kept out of training: texts, packages, questions (first sentences), answers.
+    """Functions of installed packages kept out of training, as `topical` gives its texts; packages stand for topics.
 
-    limit: functions; ask: of how many the sentence is offered as a question. Mined when it is first used, which takes
-    up to a minute (`lab.data.load_python_docs`).
+    limit: functions; ask: of how many the docstring's sentence is offered as a question. Mined when it is first used,
+    which takes up to a minute (`lab.data.load_python_docs`).
     """
     from egemma_lab.data.python_docs import load_python_docs
 
     rows = load_python_docs("test", limit=limit, show_progress_bar=False)
-    return (
-        list(rows["positive"]),
-        list(rows["package"]),
-        list(rows["anchor"][:ask]),
-        [{i: 1} for i in range(min(ask, len(rows)))],
-    )
+    questions = list(rows["anchor"][:ask])
+    return list(rows["positive"]), list(rows["package"]), questions, [{i: 1} for i in range(len(questions))]
 
 
 def corpus_of(texts=None, questions=None, answers=None):
