@@ -2,6 +2,8 @@
 
 from html import escape
 
+import numpy as np
+
 MISSED = 3  # texts of the first list that are named where they fell out of another
 LETTERS = 140  # of a text that are shown
 UP, DOWN, NEW = "#0072B2", "#D55E00", "#009E73"  # they hold on white and on dark; sign and words say the same
@@ -68,18 +70,13 @@ class ResultLists:
     def alt(self):
         """The table in words."""
         first = self.found[0]
-        said = [
-            f"{len(self.found)} result lists for “{self.question}”; first in {first.setting.name}: "
-            f"{self._text(first.ids[0])}"
+        top = f"{len(self.found)} result lists for “{self.question}”; {first.setting.name} has first: "
+        shares = [
+            f"{each.setting.name} shows {len(np.intersect1d(each.ids[: each.k], first.ids[: first.k]))} of its "
+            f"{first.k} results"
+            for each in self.found[1:]
         ]
-        for each in self.found[1:]:
-            kept = (
-                each.k - len(self.missing(each))
-                if each.k == first.k
-                else len(set(each.ids[: each.k]) & set(first.ids[: first.k]))
-            )
-            said.append(f"{each.setting.name} shares {kept} of {each.k} results with it")
-        return "; ".join(said) + "."
+        return "; ".join([top + self._text(first.ids[0]), *shares]) + "."
 
     def _text(self, row):
         text = " ".join(self.texts[int(row)].split())
