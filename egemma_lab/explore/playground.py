@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 import torch.nn.functional as F
 
-from egemma_lab.explore.playground_world import World
+from egemma_lab.explore.playground_world import ROWS, World
 from egemma_lab.losses import contrastive_loss, embedding_matching_loss, matryoshka_loss, spread_out_loss
 
 TERMS = ("contrastive", "spread_out", "matching")
@@ -41,7 +41,7 @@ class Settings:
     negatives: str = NEGATIVES[0]
     mask: bool = True
     matryoshka: bool = True
-    batch_size: int = 10
+    batch_size: int = ROWS
     learning_rate: float = 0.05
 
     def __post_init__(self):
@@ -55,9 +55,9 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)} must be a finite number above 0")
         if self.negatives not in NEGATIVES:
             raise ValueError(f"negatives={self.negatives!r} is not one of {', '.join(map(repr, NEGATIVES))}")
-        if not (isinstance(self.batch_size, int) and self.batch_size >= 2):
+        if not (isinstance(self.batch_size, int) and 2 <= self.batch_size <= ROWS):
             raise ValueError(
-                f"batch_size={self.batch_size} must be a whole number >= 2: one row has no other"
+                f"batch_size={self.batch_size} must be a whole number from 2 to {ROWS}, all rows"
             )
 
 

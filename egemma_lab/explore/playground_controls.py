@@ -74,4 +74,6 @@ def _set(controls, settings):
         value = getattr(settings, name)
         if hasattr(control, "options") and value not in control.options:
             control.options = sorted([*control.options, value])
+        elif hasattr(control, "max"):
+            control.max = max(control.max, value)
         control.value = value

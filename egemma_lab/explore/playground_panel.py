@@ -153,7 +153,7 @@ class LossPlayground(Panel):
         side = begin(settings, self.space.value, self.seed.value)
         self.sides[number] = side
         self.boxes[number].show(side.settings)
-        self._name(number, side.name)
+        self.presets[number].value = side.name
         self.restart()
 
     def restart(self):
@@ -179,18 +179,19 @@ class LossPlayground(Panel):
             self._words()
 
     def _choose(self, number, name):
-        if name not in (OWN, self.sides[number].name):
+        if name == self.sides[number].name:
+            return
+        if name == OWN:
+            self._set(number, self.sides[number].settings)
+        else:
             self.load("AB"[number], name)
 
     def _set(self, number, settings):
         """New settings for one side, whose points go on from where they are."""
         self.sides[number] = replace(self.sides[number], settings=settings, name=OWN)
-        self._name(number, OWN)
+        self.presets[number].value = OWN
         self._draw()
         self._words()
-
-    def _name(self, number, name):
-        self.presets[number].value = name
 
     def _fit_to_space(self):
         on_circle = self.space.value == "circle"
@@ -203,7 +204,7 @@ class LossPlayground(Panel):
         with marks_moved(self.live):
             for trace, change, drawn in zip(self.live.data, changes, self._drawn, strict=True):
                 for name, value in change.items():
-                    if not np.array_equal(value, drawn[name]):  # what stands still is not sent again
+                    if not _same(value, drawn[name]):  # what stands still is not sent again
                         trace[name] = value
         with self.live.batch_update():  # sends nothing where nothing changes, as nearly always
             for axis, span in axis_ranges(self.sides).items():
@@ -229,4 +230,11 @@ class LossPlayground(Panel):
             seed=self.seed.value,
             steps=sized(160, 8),
         )
+        self.alt = self.figure.layout.meta["alt"]
         super()._ipython_display_()
+
+
+def _same(values, others):
+    if isinstance(values, list):
+        return values == others
+    return np.array_equal(values, others, equal_nan=True)

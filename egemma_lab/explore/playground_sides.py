@@ -6,7 +6,7 @@ from egemma_lab.explore.live import thin
 from egemma_lab.explore.playground import Settings, State, start, step
 from egemma_lab.explore.playground_measures import measure
 from egemma_lab.explore.playground_presets import find_preset
-from egemma_lab.explore.playground_world import make_world
+from egemma_lab.explore.playground_world import ROWS, make_world
 
 MOST = 400  # rows of history; of more, every second is forgotten
 OWN = "own settings"
@@ -60,35 +60,37 @@ def describe(side):
     """What is seen of a side now, in words.
 
     >>> print(describe(advance(begin("collapse"), 60)))
-    After 60 steps 10 of 10 queries find their own positive, but by a hair (margin 0.001); all texts lie nearly together
-    (uniformity -0.07; random directions on a circle have -1.58); cosine to the teacher 0.60.
+    After 60 steps 10 of 10 queries find their own positive, but by a hair (margin 0.0...); all texts lie nearly together
+    (uniformity -0...; random directions on a circle have -1.58); cosine to the teacher 0...
     """
-    now, world = side.history[-1], side.state.world
-    n = len(world.ids)
-    found = f"{round(now['accuracy'] * n)} of {n} queries find their own positive"
-    if now["accuracy"] == 1:
-        found += (
-            f", but by a hair (margin {now['margin']:.3f})"
-            if now["margin"] < HAIR
-            else f" (margin {now['margin']:.2f})"
-        )
-    if world.space == "sphere":
-        found += f", from the first two numbers alone {round(now['accuracy_at_2'] * n)}"
-    share = now["uniformity"] / RANDOM[world.space]
-    use = (
-        "all texts lie nearly together"
-        if share < 0.15
-        else f"the texts crowd in a part of the {world.space}"
-        if share < 0.8
-        else f"the texts use the {world.space} about as evenly as random ones would"
-    )
-    words = (
-        f"After {now['steps']} steps {found}; {use} (uniformity {now['uniformity']:.2f}; random directions on a "
-        f"{world.space} have {RANDOM[world.space]}); cosine to the teacher {now['teacher']:.2f}"
-    )
+    now, space = side.history[-1], side.state.world.space
+    words = f"After {now['steps']} step{'s' * (now['steps'] != 1)} {_found(now, space)}; {_use(now, space)}; "
+    words += f"cosine to the teacher {now['teacher']:.2f}"
     if now["copies"] < 0.97:
         words += f"; copies of one text lie apart (cosine {now['copies']:.2f})"
     return words + "."
+
+
+def _found(now, space):
+    said = f"{round(now['accuracy'] * ROWS)} of {ROWS} queries find their own positive"
+    if now["accuracy"] == 1 and now["margin"] < HAIR:
+        said += f", but by a hair (margin {now['margin']:.3f})"
+    elif now["accuracy"] == 1:
+        said += f" (margin {now['margin']:.2f})"
+    if space == "sphere":
+        said += f", from the first two numbers alone {round(now['accuracy_at_2'] * ROWS)}"
+    return said
+
+
+def _use(now, space):
+    share = now["uniformity"] / RANDOM[space]
+    if share < 0.15:
+        said = "all texts lie nearly together"
+    elif share < 0.8:
+        said = f"the texts crowd in a part of the {space}"
+    else:
+        said = f"the texts use the {space} about as evenly as random ones would"
+    return f"{said} (uniformity {now['uniformity']:.2f}; random directions on a {space} have {RANDOM[space]})"
 
 
 def describe_both(sides):

@@ -131,6 +131,7 @@ def test_extreme_settings_keep_the_points_on_the_sphere(begin):
         ({"negatives": "some"}, f"negatives='some' is not one of {NEGATIVES[0]!r}"),
         ({"batch_size": 1}, "batch_size=1 must be a whole number"),
         ({"batch_size": 2.5}, "batch_size=2.5 must be a whole number"),
+        ({"batch_size": 11}, "batch_size=11 must be a whole number from 2 to 10"),
     ],
 )
 def test_impossible_settings_are_refused(wrong, words):
