@@ -2,7 +2,7 @@
 
 import torch
 
-from egemma_lab.model.packed_weights import BITS, dequantize_matrix, scheme_bits, to_bytes, unpack
+from egemma_lab.model.packed_weights import dequantize_matrix, scheme_bits, to_bytes, unpack
 
 __all__ = ["FORMATS", "pack", "round_weight", "scheme_of", "unpack"]
 
@@ -132,4 +132,3 @@ _RULES = {
     "int4_channel": lambda groups: _channel(groups, 4),
     "ternary": _ternary,
 }
-assert _RULES.keys() == BITS.keys()
