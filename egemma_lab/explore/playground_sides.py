@@ -60,8 +60,8 @@ def describe(side):
     """What is seen of a side now, in words.
 
     >>> print(describe(advance(begin("collapse"), 60)))
-    After 60 steps 10 of 10 queries find their own positive, but by a hair (margin 0.0...); all texts lie nearly together
-    (uniformity -0...; random directions on a circle have -1.58); cosine to the teacher 0...
+    After 60 steps 10 of 10 queries find their own positive, but by a hair (margin 0.0...); all texts lie nearly
+    together (uniformity -0...; random directions on a circle have -1.58); cosine to the teacher 0...
     """
     now, space = side.history[-1], side.state.world.space
     words = f"After {now['steps']} step{'s' * (now['steps'] != 1)} {_found(now, space)}; {_use(now, space)}; "
