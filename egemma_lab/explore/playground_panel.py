@@ -220,7 +220,9 @@ class LossPlayground(Panel):
             said.append(
                 f'<p style="line-height: 1.35; margin: 0.4em 0"><b>{letter}</b>{expected} {escape(describe(side))}</p>'
             )
-        self.message.value = "".join(said)
+        # announced to screen readers, but not ten times a second
+        role = "" if getattr(self.play, self._playing) else ' role="status"'
+        self.message.value = f"<div{role}>{''.join(said)}</div>"
 
     def _ipython_display_(self):
         # what stays in a saved notebook plays without a kernel
