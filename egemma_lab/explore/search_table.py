@@ -5,7 +5,7 @@ from html import escape
 import numpy as np
 
 MISSED = 3  # texts of the first list that are named where they fell out of another
-LETTERS = 140  # of a text that are shown
+LETTERS, SHORTER = 140, 60  # of a text that are shown; of one that fell out
 UP, DOWN, NEW = "#0072B2", "#D55E00", "#009E73"  # they hold on white and on dark; sign and words say the same
 GRADES = {0: "", 1: "◐ in part", 2: "● answer"}
 
@@ -78,9 +78,9 @@ class ResultLists:
         ]
         return "; ".join([top + self._text(first.ids[0]), *shares]) + "."
 
-    def _text(self, row):
+    def _text(self, row, letters=LETTERS):
         text = " ".join(self.texts[int(row)].split())
-        return text if len(text) <= LETTERS else text[: LETTERS - 1].rstrip() + "…"
+        return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
     def __repr__(self):
         lines = [f"“{self.question}”"]
@@ -107,10 +107,13 @@ class ResultLists:
         foot = (
             f'<tfoot><tr><th scope="row" style="{_CELL}">out</th><td></td>{fell}</tr></tfoot>' if fell else ""
         )
-        caption = f"“{escape(self.question)}”. Arrows: ranks gained or lost against the first list."
+        caption = (
+            f"“{escape(self.question)}”. Arrows: ranks gained or lost against the first list; in the last line, what "
+            "of it is out, and from which rank to which."
+        )
         return (
             f'<table style="table-layout: fixed; width: 100%; border-collapse: collapse">'
-            f'<caption style="text-align: left">{caption}</caption><colgroup><col style="width: 2.5em"></colgroup>'
+            f'<caption style="text-align: left">{caption}</caption><colgroup><col style="width: 3em"></colgroup>'
             f'<thead><tr><th scope="col" style="{_CELL}"><span title="rank">#</span></th>{heads}</tr></thead>'
             f"<tbody>{body}</tbody>{foot}</table>"
         )
@@ -133,7 +136,7 @@ class ResultLists:
         gone = self.missing(each)
         said = [
             f'<span style="color: {DOWN}">▼ {before} → {"beyond" if here is None else here}</span> '
-            f"{escape(self._text(row)[:60])}"
+            f"{escape(self._text(row, SHORTER))}"
             for row, before, here in gone[:MISSED]
         ]
         if len(gone) > MISSED:

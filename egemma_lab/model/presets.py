@@ -141,9 +141,19 @@ def fresh_model(config, tokenizer, seed=0, **options):
         torch.default_generator.manual_seed(seed)
         model = EmbeddingGemma(config, tokenizer, **options)
         for layer in (model.dense_up, model.dense_down):
-            nn.init.orthogonal_(layer.weight, gain=max(1.0, layer.in_features / layer.out_features) ** 0.5)
+            _orthogonal(layer.weight, gain=max(1.0, layer.in_features / layer.out_features) ** 0.5)
         _start_near_identity(model.text_model)
     return model.eval()
+
+
+@torch.no_grad()
+def _orthogonal(weight, gain):
+    """`nn.init.orthogonal_`, but factorised in float64, as the last bit of a float32 QR depends on the threads."""
+    rows, columns = weight.shape
+    drawn = torch.empty(rows, columns).normal_().double()
+    q, r = torch.linalg.qr(drawn.T if rows < columns else drawn)
+    q = q * r.diagonal().sign()
+    weight.copy_(gain * (q.T if rows < columns else q))
 
 
 @torch.no_grad()
