@@ -21,7 +21,7 @@ PARTS = {
     "addresses": [PYTHON, "tools/urls.py", "--check"],
     "static": [PYTHON, "tools/check_notebooks.py"],
     "imports": [PYTHON, "-m", "pytest", "-q", "tests/test_imports.py"],
-    "tests": [PYTHON, "-m", "pytest", "-q", "--durations=15"],
+    "tests": [PYTHON, "-m", "pytest", "-q", "--durations=15", "--numprocesses=auto", "--dist=loadfile"],
     "notebooks": [PYTHON, "tools/run_notebooks.py"],
 }
 
@@ -29,8 +29,9 @@ PARTS = {
 def environment(part):
     """Environment variables of one part; what the caller has set stays.
 
-    No part may need the network. The tests run on one thread: their matrices are tiny, where more threads
-    only wait for each other, and one gives the same sums on every machine. The notebooks train: all cores.
+    No part may need the network. The tests run on all cores, a file at a time, each on one thread: their matrices
+    are tiny, where more threads only wait for each other, and one gives the same sums on every machine. The
+    notebooks train: all cores.
     """
     defaults = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "agg"}
     if part == "notebooks":

@@ -69,6 +69,20 @@ def test_presets_are_not_changed_by_use():
     assert PRESETS["micro"]["text"]["vocab_size"] == preset_config("micro").text.vocab_size == 2048
 
 
+def test_a_seed_gives_the_same_model_on_any_number_of_threads(tiny_tokenizer):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = new_model("micro", tiny_tokenizer, seed=3).state_dict()
+        torch.set_num_threads(2)
+        two = new_model("micro", tiny_tokenizer, seed=3).state_dict()
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    square = one["dense_down.weight"] @ one["dense_down.weight"].T  # orthogonal rows of length 2
+    assert torch.allclose(square, 4 * torch.eye(len(square)), atol=1e-5)
+
+
 def test_new_model_depends_on_the_seed_alone(tiny_tokenizer):
     def weights(seed):
         return torch.cat(
