@@ -1,9 +1,12 @@
 """Search in a corpus whose vectors do not fit into memory: chunk by chunk, keeping the best of each query."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from egemma_lab.evaluate.contestants import narrowed
 from egemma_lab.evaluate.retrieval import CHUNK_SCORES, DEPTH, tie_keys, top
+from egemma_lab.quantize.coded_vectors import BATCH, matrix_products
 
 
 def search_in_chunks(query_vectors, chunks, document_ids, widths=(None,), depth=DEPTH):
@@ -55,7 +58,8 @@ def top_of_chunk(queries, documents, k):
     queries, documents = np.ascontiguousarray(queries), np.ascontiguousarray(documents)
     # one more than asked: where the last place ties with the next, faiss leaves open which of them it gives
     wanted = min(k + 1, len(documents))
-    scores, columns = faiss.knn(queries, documents, wanted, metric=faiss.METRIC_INNER_PRODUCT)
+    with matrix_products() if len(queries) >= BATCH else nullcontext():
+        scores, columns = faiss.knn(queries, documents, wanted, metric=faiss.METRIC_INNER_PRODUCT)
     order = np.lexsort((columns, -scores))
     scores, columns = (np.take_along_axis(part, order, axis=1) for part in (scores, columns))
     open_ended = scores[:, k] == scores[:, k - 1] if wanted > k else np.zeros(len(queries), dtype=bool)
