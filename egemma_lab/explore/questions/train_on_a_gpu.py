@@ -6,9 +6,9 @@ WEIGHTS = 307_581_696  # of EmbeddingGemma, both Dense layers counted
 
 QUESTIONS = {
     "bytes_of_a_training": Exercise(
-        "EmbeddingGemma has 307,581,696 weights. In training each of them, in float32 (4 bytes), comes with its gradient "
-        "and with AdamW's two running means, all of the same size. How many GB (10⁹ bytes) is that, before a single text "
-        "has been read?",
+        "EmbeddingGemma has 307,581,696 weights. In training each of them, in float32 (4 bytes), comes with its "
+        "gradient and with AdamW's two running means, all of the same size. How many GB (10⁹ bytes) is that, "
+        "before a single text has been read?",
         16 * WEIGHTS / 1e9,
         wrong=[
             (4 * WEIGHTS / 1e9, "That is the weights alone: enough to encode with, not to train."),
@@ -19,16 +19,16 @@ QUESTIONS = {
             (16 * WEIGHTS, "That is in bytes; divide by 10⁹."),
         ],
         right="16 bytes a weight: the price of AdamW in float32, whatever the batch.",
-        solution="Four numbers a weight (weight, gradient, two means) of four bytes each are 16 bytes; times 307,581,696 "
-        "that is 4.92 · 10⁹ bytes.",
+        solution="Four numbers a weight (weight, gradient, two means) of four bytes each are 16 bytes; times "
+        "307,581,696 that is 4.92 · 10⁹ bytes.",
         minutes=3,
         difficulty="easy",
         tolerance=2e-3,
     ),
     "a_lost_update": Exercise(
-        "Between 1 and 2, bfloat16 has the numbers 1, 1.0078125, 1.015625 and so on, in steps of 1/128. A weight of 1.0 is "
-        "itself kept in bfloat16, and a thousand updates of +0.001 each are added to it, one after the other, every sum "
-        "rounded to the nearest bfloat16. What is the weight in the end?",
+        "Between 1 and 2, bfloat16 has the numbers 1, 1.0078125, 1.015625 and so on, in steps of 1/128. A weight "
+        "of 1.0 is itself kept in bfloat16, and a thousand updates of +0.001 each are added to it, one after the "
+        "other, every sum rounded to the nearest bfloat16. What is the weight in the end?",
         1.0,
         wrong=[
             (2.0, "That is what exact numbers give. Each single sum is rounded before the next one."),
@@ -38,16 +38,16 @@ QUESTIONS = {
             (0, "Nothing is taken away: the weight is at least where it began."),
         ],
         right="Every update is rounded away: this is why weights and AdamW's means stay in float32.",
-        solution="1 + 0.001 lies between 1 and 1.0078125, nearer to 1, so it is rounded to 1: nothing has happened. The same a "
-        "thousand times. In float32 the sum is 2.0, but for the last digits.",
+        solution="1 + 0.001 lies between 1 and 1.0078125, nearer to 1, so it is rounded to 1: nothing has "
+        "happened. The same a thousand times. In float32 the sum is 2.0, but for the last digits.",
         minutes=4,
         difficulty="medium",
         tolerance=1e-5,
     ),
     "passes_of_cache_and_checkpointing": Exercise(
-        "Say a forward pass costs 1 and a backward pass 2, so that a plain step costs 3. The gradient cache encodes everything "
-        "once without a graph, before the step proper. Checkpointing repeats the forward pass during the backward pass. "
-        "How many times as long as a plain step does a step with **both** take?",
+        "Say a forward pass costs 1 and a backward pass 2, so that a plain step costs 3. The gradient cache "
+        "encodes everything once without a graph, before the step proper. Checkpointing repeats the forward pass "
+        "during the backward pass. How many times as long as a plain step does a step with **both** take?",
         5 / 3,
         wrong=[
             (4 / 3, "That is one of the two. Each of them adds a forward pass of its own."),
@@ -58,15 +58,15 @@ QUESTIONS = {
             (5 / 4, "That compares with a step that has one of them; compare with a plain step."),
         ],
         right="1 (without a graph) + 1 (with) + 1 (repeated) + 2 (backward), over 3.",
-        solution="Plain: 1 + 2 = 3. Cache: 1 more for the vectors, 4. Checkpointing: 1 more within the backward pass. Both: "
-        "5, and 5/3 = 1.67.",
+        solution="Plain: 1 + 2 = 3. Cache: 1 more for the vectors, 4. Checkpointing: 1 more within the backward "
+        "pass. Both: 5, and 5/3 = 1.67.",
         minutes=4,
         difficulty="medium",
         tolerance=5e-3,
     ),
     "negatives_on_four_gpus": Exercise(
-        "`Recipe(batch_size=256)` is started on four GPUs with `accelerate launch`. In-batch negatives are those of a process's "
-        "own share. Among how many positives does a query look for its own?",
+        "`Recipe(batch_size=256)` is started on four GPUs with `accelerate launch`. In-batch negatives are those "
+        "of a process's own share. Among how many positives does a query look for its own?",
         64,
         wrong=[
             (256, "That is the whole batch; each of the four processes sees its share of it."),
@@ -77,7 +77,8 @@ QUESTIONS = {
             (4, "That is the number of processes."),
         ],
         right="256 / 4. To keep the exam as hard as on one GPU, multiply the batch size by the number of GPUs.",
-        solution="Each process takes 256 / 4 = 64 pairs and computes the losses over these; then the gradients are averaged.",
+        solution="Each process takes 256 / 4 = 64 pairs and computes the losses over these; then the gradients "
+        "are averaged.",
         minutes=2,
         difficulty="easy",
     ),
