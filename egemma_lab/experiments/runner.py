@@ -17,6 +17,7 @@ from egemma_lab.train.stages import prepare_start, run_stages
 from egemma_lab.train.storage import new_folder, write_json
 
 PROBE = ["a text", "another text"]  # runs of an experiment keep no film
+HISTORY = ("history.jsonl", "run.json", "recipe.yaml", "trials.jsonl")  # what stays of a run
 
 
 def run_experiment(
@@ -27,7 +28,7 @@ def run_experiment(
     arms=None,
     data_dir=None,
     output="runs/experiments",
-    keep_models=False,
+    keep_runs=False,
     show_progress_bar=None,
 ):
     """Train and measure every arm with every seed; returns the results, and writes them after each run.
@@ -40,7 +41,8 @@ def run_experiment(
     data_dir: the folder of the files named under `data`; None: the Hub's sets are taken where they are named.
     output: `output/<scale>/<name>.json` gets the results. Runs that several experiments have in common are made
         once. Called again, what is finished is not done again: a killed call goes on.
-    keep_models: whether runs stay on disk once they are measured (a nano takes 130 MB with its checkpoints).
+    keep_runs: whether whole runs stay on disk once they are measured (a nano's takes 130 MB with its checkpoints);
+        else only the measured models (32 MB), for another experiment that looks at the same ones in other ways.
 
     The results are plain values, see `egemma_lab.experiments.results`.
     """
@@ -52,11 +54,13 @@ def run_experiment(
     bar = tqdm(total=len(arms) * seeds, desc=experiment.name, unit="run", disable=show_progress_bar is False)
     with bar:
         for seed in range(seeds):
-            runs = set()
+            measured = {}  # run -> its models that were measured
             for arm in arms:
                 bar.set_postfix_str(f"{arm}, seed {seed}")
-                found, run = _run_arm(experiment, arm, seed, scale, data_dir, folder, show_progress_bar)
-                runs.add(run)
+                found, run, model = _run_arm(
+                    experiment, arm, seed, scale, data_dir, folder, show_progress_bar
+                )
+                measured.setdefault(run, set()).add(model)
                 results["made"] = found.pop("made")
                 results["sets"] = {
                     name: len(signs) for name, signs in next(iter(found["ranks"].values())).items()
@@ -65,8 +69,8 @@ def run_experiment(
                 entry["runs"][str(seed)] = found
                 write_json(folder / f"{experiment.name}.json", results)
                 bar.update()
-            for run in runs if not keep_models else ():
-                _forget_models(run)
+            for run, models in measured.items() if not keep_runs else ():
+                _forget_run(run, models)
     return results
 
 
@@ -85,20 +89,24 @@ def _head(experiment, scale, seeds):
 
 
 def _run_arm(experiment, arm, seed, scale, data_dir, folder, show_progress_bar):
-    """(what is kept of one run: minutes, last loss, ranks, machine; the run's folder)."""
+    """(what is kept of one run: minutes, last loss, ranks, machine; the run's folder; the measured model's)."""
     recipe, place = experiment.recipe(arm, seed, scale)
     plain = {**dataclasses.asdict(recipe), "name": "", "what": ""}
     data = StageData(recipe.data, data_dir)
     plain["origins"] = {name: data.origin(name) for name in recipe.data}
     run = folder / "runs" / fingerprint(plain)
+    model = run / (place or "final")
     kept = run / f"{fingerprint([place, experiment.measure, recipe.development])}.json"
     if kept.exists():
-        return json.loads(kept.read_text(encoding="utf-8")), run
+        return json.loads(kept.read_text(encoding="utf-8")), run, model
     run.mkdir(parents=True, exist_ok=True)
-    if not (run / "final").exists():
+    if not model.exists():
+        for folder_of_stage in run.glob("*/") if any(run.glob("*.json")) else ():
+            shutil.rmtree(
+                folder_of_stage
+            )  # measured, and forgotten but for other models: it has to be made again
         _share_start(recipe, plain, run, folder / "starts", data_dir)
         run_stages(recipe, run, data_dir=data_dir, probe=PROBE, show_progress_bar=show_progress_bar)
-    model = load_model(run / "final" if place is None else run / place)
     sets = held_out_sets(data, recipe.development["sets"], recipe.development["queries"])
     histories = sorted(run.glob("*/**/history.jsonl"))
     last = [json.loads(path.read_text(encoding="utf-8").splitlines()[-1]) for path in histories]
@@ -107,11 +115,11 @@ def _run_arm(experiment, arm, seed, scale, data_dir, folder, show_progress_bar):
         "minutes": round(sum(row["seconds"] for row in last) / 60, 3),
         "steps": sum(row["step"] for row in last),
         "loss": last[-1]["loss"],
-        "ranks": measure(model, sets, experiment.measure),
+        "ranks": measure(load_model(model), sets, experiment.measure),
         "made": {name: made[name] for name in ("versions", "machine")},
     }
     write_json(kept, found)
-    return found, run
+    return found, run, model
 
 
 def _share_start(recipe, plain, run, starts, data_dir):
@@ -127,17 +135,13 @@ def _share_start(recipe, plain, run, starts, data_dir):
         shutil.copytree(start, unfinished, copy_function=os.link, dirs_exist_ok=True)
 
 
-def _forget_models(run):
-    """Delete what a measured run left but its measures and the histories of its losses."""
+def _forget_run(run, models):
+    """Delete what a measured run left but its measures, the histories of its losses, and the measured models."""
     for path in sorted(run.rglob("*"), reverse=True):
+        if any(path.is_relative_to(model) for model in models):
+            continue
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif path.parent != run and path.name not in (
-            "history.jsonl",
-            "run.json",
-            "recipe.yaml",
-            "trials.jsonl",
-        ):
+        elif path.parent != run and path.name not in HISTORY:
             path.unlink()
-    # a run without its model is one that has to be made again for any other measure

@@ -40,7 +40,7 @@ def run(config, tmp_path):
 
 
 def test_every_arm_and_seed_is_trained_once_and_measured(run, tmp_path, monkeypatch):
-    results = run(keep_models=True)
+    results = run(keep_runs=True)
     assert json.loads((tmp_path / "out/micro/tiny.json").read_text()) == results
     seeds = {arm: list(entry["runs"]) for arm, entry in results["arms"].items()}
     assert seeds == {"cold": ["0", "1"], "warm": ["0", "1"]}
@@ -89,7 +89,7 @@ def test_a_killed_grid_goes_on(run, monkeypatch, tmp_path):
 
 
 def test_all_arms_of_a_seed_see_the_same_texts_in_the_same_order(run, config, tmp_path):
-    run(keep_models=True, seeds=1)
+    run(keep_runs=True, seeds=1)
     histories = []
     for folder in sorted((tmp_path / "out/micro/runs").iterdir()):
         trained = load_run(folder / "1-train")
@@ -99,11 +99,28 @@ def test_all_arms_of_a_seed_see_the_same_texts_in_the_same_order(run, config, tm
     assert histories[0].equals(histories[1])
 
 
-def test_measured_runs_leave_little_behind(run, tmp_path):
+def test_measured_runs_leave_only_the_measured_models(run, tmp_path):
     run(seeds=1)
-    left = {path.suffix for path in (tmp_path / "out/micro/runs").rglob("*") if path.is_file()}
-    assert ".safetensors" not in left
-    assert ".jsonl" in left
+    runs = tmp_path / "out/micro/runs"
+    left = {path.relative_to(runs).parts[1:] for path in runs.rglob("*") if path.is_file()}
+    models = {parts for parts in left if parts[-1] == "model.safetensors"}
+    assert {parts[0] for parts in models} == {"final"}
+    assert ("1-train", "history.jsonl") in left
+
+
+def test_another_look_at_the_same_models_trains_nothing(run, config, tmp_path, monkeypatch):
+    first = run(seeds=1)
+    config.write_text(config.read_text().replace("- quarter", "- half"))
+    with monkeypatch.context() as patched:
+        patched.setattr("egemma_lab.experiments.runner.run_stages", None)
+        again = run(seeds=1)
+    before, after = (each["arms"]["cold"]["runs"]["0"]["ranks"] for each in (first, again))
+    assert set(after) == {"full", "half"}
+    assert after["full"] == before["full"]
+
+    config.write_text(config.read_text().replace("cold: null", "cold: {model: 0-start/model}"))
+    other = run(seeds=1)  # a model that was not kept: the run is made again
+    assert set(other["arms"]["cold"]["runs"]["0"]["ranks"]) == {"full", "half"}
 
 
 def test_arms_may_be_models_of_one_run(run, config, tmp_path):
@@ -113,7 +130,7 @@ def test_arms_may_be_models_of_one_run(run, config, tmp_path):
         .replace("  warm:", "  end: {}\n  warm:")
     )
     config.write_text(text)
-    results = run(seeds=1, keep_models=True)
+    results = run(seeds=1, keep_runs=True)
     assert len(list((tmp_path / "out/micro/runs").iterdir())) == 2  # cold and end are one run
     assert set(results["arms"]) == {"cold", "end", "warm"}
 
