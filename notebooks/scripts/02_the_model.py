@@ -16,12 +16,13 @@
 #
 # | | |
 # |---|---|
-# | Time | about 4 minutes on two CPU cores, three of them training; about 3 on a T4 or an H200 (estimated) |
+# | Time | about 3 minutes on two CPU cores (estimated), two of them training; about 2 on a T4 or an H200 (estimated) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to have seen [notebook 00](00_start_here.ipynb); cosines and the unit
-# sphere are explained in [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to
+# have seen [notebook 00](00_start_here.ipynb); cosines and the unit sphere are explained in
+# [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -798,7 +799,7 @@ pairs = lab.data.load_pairs("python-docs", columns={"negative": None}, limit=siz
 written = [*pairs["anchor"], *pairs["positive"]]
 tokenizer = train_tokenizer(written, vocab_size=sized(2048, 500))
 blocks = {"batch_blocks": sized(8, 2), "block_tokens": sized(128, 96)}
-recipe = LanguageRecipe(steps=sized(160, 2), learning_rate=3e-3, evaluate_every=sized(40, 1), **blocks)
+recipe = LanguageRecipe(steps=sized(120, 2), learning_rate=3e-3, evaluate_every=sized(30, 1), **blocks)
 decoder = train_decoder(
     "micro",
     written,
@@ -929,9 +930,9 @@ starts = {
     "adapted": to_embedding_model(adapted, seed=0),
 }
 pair_recipe = lab.Recipe(
-    steps=sized(50, 2),
-    batch_size=sized(64, 8),
-    max_tokens=48,
+    steps=sized(60, 2),
+    batch_size=sized(32, 8),
+    max_tokens=32,
     learning_rate=2e-3,
     weights={"matching": 0},
     seed=0,
@@ -939,7 +940,7 @@ pair_recipe = lab.Recipe(
 trained = {}
 for name, model in starts.items():
     run = lab.train(
-        model, pairs, recipe=pair_recipe, output=f"runs/02_{name}", resume=False, show_progress_bar=False
+        model, pairs, recipe=pair_recipe, output=f"runs/02_from_{name}", resume=False, show_progress_bar=False
     )
     trained[name] = run.model
     trained[name].name, trained[name].max_seq_length = name, 64
@@ -948,7 +949,7 @@ for name, model in starts.items():
 import warnings
 
 warnings.filterwarnings("ignore", message=".*longer than 64 tokens")  # a function's beginning is enough here
-n_questions = sized(600, 20)
+n_questions = sized(300, 20)
 each = lab.evaluate(
     trained["adapted"],
     baselines=[trained["decoder"], trained["random"]],
