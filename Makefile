@@ -6,6 +6,7 @@ VENV ?= .venv
 PEERS := torchao==0.18.0
 BIN := $(VENV)/bin
 COLAB ?= .venv-colab
+DOCS ?= .venv-docs
 
 # The first Python between 3.11 and 3.13 that really starts: a pyenv shim may exist without its version.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -17,7 +18,7 @@ NOTEBOOK ?= notebooks/00_start_here.ipynb
 ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test test-browser test-colab lint format notebooks urls constraints clean
+.PHONY: help lab setup test test-browser test-colab lint format notebooks docs urls constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +51,12 @@ notebooks: $(VENV)/.all ## scripts -> notebooks, executed in full, with static p
 	$(BIN)/python tools/notebooks.py sync
 	$(BIN)/python tools/notebooks.py execute
 
+docs: $(VENV)/.all $(DOCS)/.ready ## the course and its pages as a site with search, in build/docs; runs no notebook
+	rm -rf build/docs build/films
+	$(BIN)/python tools/site_films.py build/films
+	$(DOCS)/bin/python -m sphinx -q -W --keep-going -n -c docs . build/docs
+	$(BIN)/python tools/check_site.py build/docs
+
 urls: $(VENV)/.all ## write the repository's address (pyproject.toml) into badges and install cells
 	$(BIN)/python tools/urls.py
 
@@ -57,7 +64,7 @@ constraints: $(VENV)/.all ## resolve anew: constraints.txt and environment.yml w
 	$(BIN)/python tools/constraints.py
 
 clean: ## remove the environment and every cache; notebooks and runs stay
-	rm -rf $(VENV) $(COLAB) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COLAB) $(DOCS) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip appears last, so an interrupted or half-made environment is made again. Debian splits venv's pip off
@@ -81,4 +88,10 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(COLAB)/.ready: constraints-colab.txt tools/colab_env.py | $(VENV)/.all
 	$(BIN)/python tools/colab_env.py $(COLAB)
+	touch $@
+
+# The site's tools lie apart: they bring versions of their own, and the lab needs none of them.
+$(DOCS)/.ready: constraints-docs.txt | $(BIN)/pip
+	$(BIN)/python -m venv --without-pip $(DOCS)
+	$(BIN)/pip --python $(DOCS)/bin/python install --no-deps -r constraints-docs.txt
 	touch $@
