@@ -90,14 +90,14 @@ frontiers = {
     for model in (nano, nano_int4)
 }
 assets = Path(lab.__file__).parent / "assets"
-files = {
-    name: next(path for path in (assets / name).glob("*.safetensors"))
+megabytes = {  # of the weights, the Dense layers' included
+    name: sum(path.stat().st_size for path in (assets / name).rglob("*.safetensors")) / 1e6
     for name in ("nano", "nano-int8", "nano-mixed", "nano-int4")
 }
 rows = [
     (
         name,
-        files[folder].stat().st_size / 1e6,
+        megabytes[folder],
         way,
         int(row.bytes),
         row.value,
@@ -216,14 +216,20 @@ guess.reveal(
 # [doi:10.1145/509907.509965](https://doi.org/10.1145/509907.509965)). Here, over pairs of real texts:
 
 # %%
-bits = np.unpackbits(lab.quantize.quantize_vectors(documents, "ubinary"), axis=1).astype(np.float32)  # (800, 256)
+bits = np.unpackbits(lab.quantize.quantize_vectors(documents, "ubinary"), axis=1).astype(
+    np.float32
+)  # (800, 256)
 pick = np.random.default_rng(0).integers(len(texts), size=(2, 1500))
 pick = pick[:, pick[0] != pick[1]]
 angles = np.degrees(np.arccos((documents[pick[0]] * documents[pick[1]]).sum(axis=1).clip(-1, 1)))
 differing = np.abs(bits[pick[0]] - bits[pick[1]]).mean(axis=1)
 figure = go.Figure()
 figure.add_scatter(
-    x=angles, y=differing, mode="markers", name="pairs of texts", marker={"size": 4, "color": COLOURS[0], "opacity": 0.4}
+    x=angles,
+    y=differing,
+    mode="markers",
+    name="pairs of texts",
+    marker={"size": 4, "color": COLOURS[0], "opacity": 0.4},
 )
 figure.add_scatter(
     x=[0, 180], y=[0, 1], mode="lines", name="angle / 180°", line={"color": COLOURS[3], "dash": "dash"}
@@ -394,7 +400,10 @@ packed, scales = lab.quantize.pack(block, "int4_block")
 read = lab.quantize.unpack(packed, scales, "int4_block")
 assert torch.equal(read, by_hand * scale)
 table = pd.DataFrame({"weight": block[0, :8], "code": by_hand[0, :8].int(), "read back": read[0, :8]})
-Table(table, caption=f"Scale {scale:g}; {packed.nbytes} bytes of codes and {scales.nbytes} of scale for 32 weights")
+Table(
+    table,
+    caption=f"Scale {scale:g}; {packed.nbytes} bytes of codes and {scales.nbytes} of scale for 32 weights",
+)
 
 # %% [markdown]
 # 3.9 would need the code 8, which four bits do not have: it becomes 3.5. The rule in the package is as short, and bit for
@@ -429,12 +438,12 @@ size.check(...)
 
 # %%
 guess = lab.explore.predict(
-    "Rounded to four bits in blocks, what is the mean cosine between the nano's vectors and those it had before?", ...
+    "Rounded to four bits in blocks, what is the mean cosine between the nano's vectors and those it had before?",
+    ...,
 )
 guess
 
 # %%
-from egemma_lab.evaluate import vector_frontier
 
 sample = texts[: sized(800, 200)]
 before = documents[: len(sample)]
@@ -443,12 +452,19 @@ for format in lab.quantize.FORMATS:
     rounded[format] = lab.quantize.fake_quantize(nano, format)
     after = rounded[format].encode_document(sample, **quiet)
     rows = [
-        (round_weight(w.detach(), scheme_of(format, name)) - w).square().sum() / w.detach().square().sum()
-        for name, w in nano.named_parameters()
+        (round_weight(w, scheme_of(format, name)) - w).square().sum() / w.square().sum()
+        for name, w in nano.state_dict().items()
         if w.ndim == 2
     ]
     same = lab.geometry.neighbours_kept(before, after, k=10)[0]
-    kept.append((format, float(np.mean([float(row) for row in rows])) ** 0.5, (before * after).sum(axis=1).mean(), same))
+    kept.append(
+        (
+            format,
+            float(np.mean([row.item() for row in rows])) ** 0.5,
+            (before * after).sum(axis=1).mean(),
+            same,
+        )
+    )
 columns = ["format", "error of a weight, relative", "mean cosine", "ten neighbours kept"]
 kept = pd.DataFrame(kept, columns=columns).set_index("format")
 Table(kept, digits=4, caption=f"{len(sample)} texts, rounded and not trained")
@@ -526,7 +542,7 @@ from egemma_lab.quantize.weights import Rounding
 topics = corpus["topic"].astype("category").cat.codes.to_numpy()
 train = corpus.groupby("topic").cumcount().to_numpy() < 30  # of 40 in each topic
 features = torch.tensor(documents)
-steps = sized(150, 40)
+steps = sized(150, 60)
 
 
 def train_on(layer, seed):
@@ -575,7 +591,9 @@ layers = measured.groupby(["weights", "how"], sort=False)["found"].agg(["mean", 
 Table(layers.reset_index(), digits=3, caption="Topic of the nearest trained text; over the seeds")
 
 # %%
-wide = measured[measured["weights"] != "floats"].pivot(index=["weights", "seed"], columns="how", values="found")
+wide = measured[measured["weights"] != "floats"].pivot_table(
+    index=["weights", "seed"], columns="how", values="found"
+)
 gain = (wide["trained under rounding"] - wide["rounded"]).groupby("weights").agg(["mean", "min"])
 floor = measured[measured["weights"] == "floats"]["found"].std()
 won = [name for name, row in gain.iterrows() if row["min"] > 0]
@@ -595,13 +613,15 @@ guess.reveal(
 
 # %%
 variants = [("nano", nano)]
-variants += [(name, lab.load_model(name)) for name in ("nano-int8", "nano-mixed")] + [("nano-int4", nano_int4)]
+variants += [(name, lab.load_model(name)) for name in ("nano-int8", "nano-mixed")] + [
+    ("nano-int4", nano_int4)
+]
 rows = []
 for name, variant in variants:
     theirs = variant.encode_query(asked["query"].tolist(), **quiet)
     _, found = lab.quantize.search(theirs, documents, 10, "float32")
     same = np.mean([len(set(x) & set(y)) / 10 for x, y in zip(found, exact)])
-    rows.append((name, files[name].stat().st_size / 1e6, (theirs * questions).sum(axis=1).mean(), same))
+    rows.append((name, megabytes[name], (theirs * questions).sum(axis=1).mean(), same))
 columns = ["questions encoded by", "MB", "mean cosine to the nano's", "exact ten best of the nano found"]
 Table(pd.DataFrame(rows, columns=columns), digits=3, caption="The texts stay encoded by the nano")
 
@@ -651,7 +671,10 @@ show(
         y="format",
     ),
     "Points with intervals for four formats. "
-    + "; ".join(f"{name}: rounded {shares[name, 'rounded']:.3f}, trained {shares[name, 'trained']:.3f}" for name in order)
+    + "; ".join(
+        f"{name}: rounded {shares[name, 'rounded']:.3f}, trained {shares[name, 'trained']:.3f}"
+        for name in order
+    )
     + ".",
 )
 
@@ -659,7 +682,9 @@ show(
 table = suite.set_index(["format", "way"])
 seen = [name for name in order if table.loc[(name, "rounded"), "share_high"] < 1]
 won = [
-    name for name in order if table.loc[(name, "trained"), "share_low"] > table.loc[(name, "rounded"), "share_high"]
+    name
+    for name in order
+    if table.loc[(name, "trained"), "share_low"] > table.loc[(name, "rounded"), "share_high"]
 ]
 say(
     f"Rounding alone costs something that these tasks can see in: {', '.join(seen) or 'none of the formats'}. Training "
@@ -690,7 +715,9 @@ else:
 from egemma_lab.quantize.llama_cpp import has_llama_cpp, llama_server
 
 if not has_llama_cpp():
-    say("`xllamacpp` has no wheel for this machine: the GGUF file is checked by reading its tensors back, not by running it.")
+    say(
+        "`xllamacpp` has no wheel for this machine: the GGUF file is checked by reading its tensors back, not by running it."
+    )
 written = lab.quantize.export(nano_int4, folder / "nano.gguf", format="gguf", precision="Q4_0")
 print(written)
 
@@ -742,7 +769,7 @@ say(
 # some seconds.
 
 # %%
-lab.explore.precision(nano) if sized(True, False) else lab.explore.precision(nano, texts[:200])
+lab.explore.precision(nano, sized(None, texts[:200]))
 
 # %% [markdown]
 # And which texts lose neighbours, by bits or by ternary weights?
