@@ -18,7 +18,7 @@ NOTEBOOK ?= notebooks/00_start_here.ipynb
 ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test test-browser test-colab lint format notebooks docs urls constraints clean
+.PHONY: help lab setup test bench test-browser test-colab lint format notebooks docs urls constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,9 @@ docs: $(VENV)/.all $(DOCS)/.ready ## the course and its pages as a site with sea
 	$(BIN)/python tools/site_films.py build/films
 	$(DOCS)/bin/python -m sphinx -q -W --keep-going -n -c docs . build/docs
 	$(BIN)/python tools/check_site.py build/docs
+
+bench: $(VENV)/.all ## what has a target for speed or memory, against its peers; writes benchmarks/README.md
+	$(BIN)/python benchmarks/run.py
 
 urls: $(VENV)/.all ## write the repository's address (pyproject.toml) into badges and install cells
 	$(BIN)/python tools/urls.py
