@@ -806,7 +806,7 @@ guess.reveal(
 # - Cut, then normalise. A stored vector whose length is not 1 tells that somebody forgot.
 # - The Matryoshka loss is the same loss at several widths, summed. Columns in front hear all of them, and so become the
 #   ones that matter everywhere.
-# - A rotation onto principal axes orders columns without training; a trained order can hold more.
+# - A rotation onto principal axes also orders columns, without any training: measure it first, it may be enough.
 # - What a cut costs depends on the task: comparing sentences hardly notices what finding one text among many does.
 # - A short first look with a second look at full width gives most of the quality for a part of the work.
 #
