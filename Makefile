@@ -6,6 +6,7 @@ VENV ?= .venv
 PEERS := torchao==0.18.0
 BIN := $(VENV)/bin
 COLAB ?= .venv-colab
+AUDIT ?= .venv-audit
 DOCS ?= .venv-docs
 
 # The first Python between 3.11 and 3.13 that really starts: a pyenv shim may exist without its version.
@@ -18,7 +19,7 @@ NOTEBOOK ?= notebooks/00_start_here.ipynb
 ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test bench test-browser test-colab lint format notebooks docs urls constraints clean
+.PHONY: help lab setup test bench test-browser test-colab test-faults audit lint format notebooks docs urls constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +39,14 @@ test-browser: $(VENV)/.all ## the widgets in JupyterLab in a real Chrome or Chro
 test-colab: $(COLAB)/.ready ## the widgets and two notebooks with the older widget packages that Colab ships
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -q -p no:cacheprovider tests/explore egemma_lab/explore
 	$(COLAB)/bin/python tools/run_notebooks.py 00_start_here 01_embeddings_and_their_geometry
+
+test-faults: $(VENV)/.all ## kill -9 at random moments of training, cache, export and experiments; takes minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/faults --timeout=1800 --durations=10
+
+audit: ## known vulnerabilities of the pinned versions, in an environment of its own; asks PyPI's service
+	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install -q pip-audit; }
+	$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip \
+		$$(sed -n 's/^\([A-Za-z][A-Za-z0-9-]*\).*/--ignore-vuln \1/p' audit-exceptions.txt)
 
 lint: $(VENV)/.all ## formatting, lint, import direction, notebooks as they stand; runs no notebook
 	$(BIN)/python tools/checks.py format lint imports static addresses
