@@ -14,8 +14,9 @@ LISTED = 12  # chosen texts that are written out
 
 
 class LinkedMaps:
-    """Controls `left` and `right` (values: (a run's name, "start" or "end")), the `figure`, and `found`, words on what
-    is chosen; all in `box`. `texts` are those that both runs have, `chosen` the rows of them that stand out.
+    """Controls `left` and `right` (values: (a run's name, "start" or "end")) and `word`, for who cannot draw: a part of
+    a text or label; the `figure`, and `found`, words on what is chosen; all in `box`. `texts` are those that both runs
+    have, `chosen` the rows of them that stand out.
 
     guard: what callbacks are wrapped in, `Panel.guard`.
     """
@@ -23,17 +24,21 @@ class LinkedMaps:
     def __init__(self, runs, guard):
         import ipywidgets as widgets
 
-        self._guard, self._offering = guard, False
+        self._guard, self._setting = guard, False  # while it is True, it is not the learner who moves the controls
         self.texts, self.labels, self.chosen = [], [], []
         style = {"description_width": "initial"}
         self.left = widgets.Dropdown(description="left map", style=style)
         self.right = widgets.Dropdown(description="right map", style=style)
         self.figure, self.found = live_figure({}), widgets.HTML()
-        choices = widgets.HBox([self.left, self.right], layout=widgets.Layout(flex_flow="row wrap"))
+        self.word = widgets.Text(
+            description="texts or labels with", continuous_update=False, style=style, placeholder="part, then Enter"
+        )
+        choices = widgets.HBox([self.left, self.right, self.word], layout=widgets.Layout(flex_flow="row wrap"))
         self.box = widgets.VBox([choices, self.figure, self.found])
         self.offer(runs)
         for control in (self.left, self.right):
             control.observe(guard(self.draw), names="value")
+        self.word.observe(guard(self._search), names="value")
 
     def offer(self, runs):
         """Let the maps be chosen among the beginnings and ends of these runs; what was chosen stays.
@@ -48,12 +53,12 @@ class LinkedMaps:
         first, *others = self._films
         related = [name for name in others if self._in_common(first, name) >= FEWEST]
         defaults = (first, "start"), ([first, *related][-1], "end")
-        self._offering = True
+        self._setting = True
         for control, default in zip((self.left, self.right), defaults):
             chosen = control.value if control.value in ends else default
             control.options = [(", ".join(end), end) for end in ends]
             control.value = chosen
-        self._offering = False
+        self._setting = False
         self.draw()
 
     def _in_common(self, *names):
@@ -61,7 +66,7 @@ class LinkedMaps:
 
     def draw(self, _change=None):
         """Both maps anew, with nothing chosen."""
-        if self._offering:
+        if self._setting:
             return
         ends = self.left.value, self.right.value
         films = [self._films[name] for name, _ in ends]
@@ -77,6 +82,7 @@ class LinkedMaps:
         ]
         self.texts = [films[0].texts[row] for row in rows[0]]
         self.labels = [films[0].labels[row] for row in rows[0]]
+        self._forget_word()
         self.chosen, self.found.value = [], ""
         fresh = linked_maps(*map(make_side, self.names, self.vectors), self.labels, self.texts)
         with self.figure.batch_update():
@@ -84,8 +90,27 @@ class LinkedMaps:
             self.figure.add_traces(fresh.data)
             self.figure.layout = fresh.layout
         for trace in self.figure.data[:2]:
-            trace.on_selection(self._guard(lambda _, points, __: self.choose(points.point_inds)))
-            trace.on_deselect(self._guard(lambda *_: self.choose(())))
+            trace.on_selection(self._guard(lambda _, points, __: self._drawn_around(points.point_inds)))
+            trace.on_deselect(self._guard(lambda *_: self._drawn_around(())))
+
+    def _drawn_around(self, rows):
+        self._forget_word()
+        self.choose(rows)
+
+    def _search(self, change):
+        if self._setting:
+            return
+        part = change["new"].strip().casefold()
+        both = [f"{label}\n{text}".casefold() for label, text in zip(self.labels, self.texts)]
+        rows = [row for row, said in enumerate(both) if part and part in said]
+        if part and not rows:
+            raise ValueError(f"none of the {len(both)} texts and of their labels contains {change['new']!r}")
+        self.choose(rows)
+
+    def _forget_word(self):
+        self._setting = True
+        self.word.value = ""
+        self._setting = False
 
     def choose(self, rows):
         """Let these rows of `texts` stand out on both maps, as drawing around them does; none frees all."""

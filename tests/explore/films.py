@@ -1,12 +1,12 @@
 """Small films for the tests of the explorers (not collected: no test in it)."""
 
 import gc
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 
 from egemma_lab.explore import Replay
-from egemma_lab.explore.clock import peak_memory
 
 
 def unit(rows):
@@ -47,16 +47,22 @@ def make_film(moments=5, texts=24, axes=6, seed=0, stages=("first", "second")):
     )
 
 
-def grown_over(move, times):
-    """Bytes by which the most memory that this process ever held rises while `move(i)` is called so often."""
+def kept_by(move, times=100):
+    """Bytes that a call of `move(i)` leaves behind, the mean over so many calls, once caches are full.
 
-    def held():
+    Of Python and numpy: a thousand moves that leave a thousand times this behind would be seen after a tenth of them.
+    """
+    for i in range(20):
+        move(i)
+    tracemalloc.start()
+    try:
+        for i in range(20):  # each round takes the place of what the one before left; that was not traced
+            move(i)
         gc.collect()
-        return 1e9 * peak_memory()
-
-    for i in range(times // 10):  # until caches are full
-        move(i)
-    before = held()
-    for i in range(times):
-        move(i)
-    return held() - before
+        before = tracemalloc.get_traced_memory()[0]
+        for i in range(times):
+            move(i)
+        gc.collect()
+        return (tracemalloc.get_traced_memory()[0] - before) / times
+    finally:
+        tracemalloc.stop()

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from films import grown_over, make_film, unit
+from films import kept_by, make_film, unit
 from plotly.callbacks import Points
 
 from egemma_lab.explore.compare_runs_data import as_compared, togetherness
@@ -61,6 +61,25 @@ def test_what_is_drawn_around_on_one_map_stands_out_on_both(which):
     maps.figure.data[which]._dispatch_on_deselect(Points())
     assert maps.figure.data[0].selectedpoints is maps.figure.data[1].selectedpoints is None
     assert maps.found.value == ""
+
+
+def test_a_word_chooses_as_drawing_does_for_who_has_no_mouse():
+    panel, maps = linked(make_film(), make_film(seed=1))
+    maps.word.value = "TOPIC B"
+    assert list(maps.figure.data[1].selectedpoints) == list(range(1, 24, 3))
+    maps.word.value = "text 7 "
+    assert list(maps.figure.data[0].selectedpoints) == [7]
+    with pytest.raises(ValueError, match="none of the 24 texts and of their labels contains 'zebra'"):
+        maps.word.value = "zebra"
+    assert "zebra" in panel.message.value
+    maps.word.value = ""
+    assert maps.figure.data[0].selectedpoints is None
+    maps.word.value = "topic a"
+    brush(maps, 0, [1, 2])
+    assert (maps.word.value, list(maps.chosen)) == ("", [1, 2])
+    maps.word.value = "topic a"
+    maps.left.value = ("run 1", "start")
+    assert (maps.word.value, list(maps.chosen)) == ("", [])
 
 
 def test_the_menus_choose_runs_and_their_ends():
@@ -133,7 +152,6 @@ def test_twenty_thousand_points_stay_fluid():
     assert len(maps.figure.data[1].selectedpoints) == 5000
 
 
-@pytest.mark.slow
-def test_memory_does_not_grow_over_a_thousand_moves():
+def test_brushes_keep_nothing():
     _, maps = linked(make_film(texts=300))
-    assert grown_over(lambda i: brush(maps, i % 2, range(i % 7, 300, 2)), 1000) < 2_000_000
+    assert kept_by(lambda i: brush(maps, i % 2, range(i % 7, 300, 2))) < 200

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from films import grown_over
+from films import kept_by
 
 from egemma_lab.explore import flips
 from egemma_lab.explore.flips_data import find_flips
@@ -85,13 +85,13 @@ def test_tables_escape_texts(vectors):
     assert "&lt;script&gt;" in panel.table.value
 
 
-def test_moves_keep_nothing(panel):  # a leak of 4 kB a move, half a figure's data, would show
+def test_moves_keep_nothing(panel):
     def move(i):
         panel.text.value = TEXTS[i % 7]
         if i % 20 == 0:
             panel.k.value = 3 + panel.k.value % 5
 
-    assert grown_over(move, 300) < 1_200_000
+    assert kept_by(move) < 200
 
 
 def test_twenty_thousand_texts_answer_at_once():

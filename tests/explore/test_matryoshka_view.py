@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from films import grown_over
+from films import kept_by
 
 from egemma_lab.explore import matryoshka
 from egemma_lab.explore.matryoshka_figure import matryoshka_figure
@@ -93,7 +93,7 @@ def test_it_answers_at_once_and_keeps_nothing(panel):
         move(i)
         seconds.append(time.process_time() - began)
     assert sorted(seconds)[5] < 0.1
-    assert grown_over(move, 100) < 800_000  # as for a thousand and 8 MB
+    assert kept_by(move) < 200  # bytes a move
 
 
 def test_twenty_thousand_points_stay_fluid(micro_model, tiny_texts):
