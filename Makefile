@@ -43,9 +43,9 @@ test-colab: $(COLAB)/.ready ## the widgets and two notebooks with the older widg
 test-faults: $(VENV)/.all ## kill -9 at random moments of training, cache, export and experiments; takes minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/faults --timeout=1800 --durations=10
 
-audit: ## known vulnerabilities of the pinned versions, in an environment of its own; asks PyPI's service
+audit: ## known vulnerabilities of the pinned versions, in an environment of its own; fails where PyPI does not answer
 	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install -q pip-audit; }
-	$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip \
+	$(AUDIT)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip \
 		$$(sed -n 's/^\([A-Za-z][A-Za-z0-9-]*\).*/--ignore-vuln \1/p' audit-exceptions.txt)
 
 lint: $(VENV)/.all ## formatting, lint, import direction, notebooks as they stand; runs no notebook

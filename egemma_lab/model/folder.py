@@ -178,7 +178,7 @@ def _read_tokenizer(folder, vocab_size):
         # transformers 5 leaves these two to tokenizer.json, which in older folders knows only of BOS
         tokenizer.add_bos_token = tokenizer.add_eos_token = True
     ids = tokenizer.backend_tokenizer.encode("a").ids
-    if ids[0] != tokenizer.bos_token_id or ids[-1] != tokenizer.eos_token_id:
+    if not ids or ids[0] != tokenizer.bos_token_id or ids[-1] != tokenizer.eos_token_id:
         raise ValueError(
             f"the tokenizer in {folder} turns 'a' into {ids}, expected BOS {tokenizer.bos_token_id} first "
             f"and EOS {tokenizer.eos_token_id} last"

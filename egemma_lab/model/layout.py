@@ -17,6 +17,10 @@ EXTRAS = "egemma_lab.json"  # what the layout has no place for: the Matryoshka w
 NOTES = ("architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path", "use_cache")
 
 
+# Far above any such model: a file that asks for more would keep this process building modules for hours.
+MOST = {"hidden_size": 65_536, "num_hidden_layers": 1_000, "vocab_size": 10_000_000, "head_dim": 65_536}
+
+
 @dataclass
 class Layout:
     """What a folder's JSON files say: everything of a model but its weights and its tokenizer.
@@ -78,7 +82,10 @@ def read_json(path, kind=dict):
         raise FileNotFoundError(f"{path} is missing: the folder is incomplete")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # not UTF-8, no JSON, a number or a nesting beyond all bounds
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, kind):
         raise ValueError(f"{path} holds a {type(value).__name__}, expected a {kind.__name__}")
@@ -117,10 +124,15 @@ def read_text_config(folder):
             "at each save (512, 257, 129 ...). Write the value it was trained with back into it, 512 for "
             "EmbeddingGemma"
         )
-    for key in ("hidden_size", "num_hidden_layers", "vocab_size"):
-        if not isinstance(config.get(key), int):
-            raise ValueError(f"{path} has {key}={config.get(key)!r}, expected a whole number")
+    for key, most in MOST.items():
+        value = config.get(key, 1 if key == "head_dim" else None)  # older files leave this one to its default
+        if not _is_count(value) or value > most:
+            raise ValueError(f"{path} has {key}={value!r:.60}, expected a whole number from 1 to {most:,}")
     return {key: value for key, value in config.items() if key not in NOTES}
+
+
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _class_name(entry):
@@ -140,10 +152,13 @@ def _read_modules(folder):
             raise ValueError(
                 f"{path} names {entry['type']!r}: code from outside sentence-transformers is never run"
             )
-        inside = (folder / entry.get("path", "")).resolve()
+        place = entry.get("path", "")
+        if not isinstance(place, str) or "\0" in place:
+            raise ValueError(f"{path} has path={place!r:.60}, expected the name of a folder")
+        inside = (folder / place).resolve()
         if not inside.is_relative_to(folder.resolve()):
-            raise ValueError(f"{path} points outside its folder: {entry['path']!r}")
-        folders.append(folder / entry.get("path", ""))
+            raise ValueError(f"{path} points outside its folder: {place!r}")
+        folders.append(folder / place)
     if folders[0].resolve() != folder.resolve():
         raise ValueError(
             f"{path} puts the Transformer into {entries[0]['path']!r}, expected the folder itself"
@@ -160,8 +175,8 @@ def _read_pooling(folder):
         modes = [
             key.removeprefix("pooling_mode_").replace("_tokens", "").replace("_token", "") for key in flags
         ]
-    modes = [modes] if isinstance(modes, str) else list(modes)
-    if len(modes) != 1 or modes[0] not in POOLING_NAMES:
+    modes = modes if isinstance(modes, list) else [modes]
+    if len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in POOLING_NAMES:
         raise ValueError(
             f"{path} pools by {' + '.join(map(str, modes)) or 'nothing'}, expected one of "
             f"{', '.join(POOLING_NAMES)} (EmbeddingGemma: mean)"
@@ -182,7 +197,7 @@ def _read_dense(folder, in_features):
     if config.get("use_residual"):
         raise ValueError(f"{path} has use_residual=true, expected a plain linear layer")
     _check_features(path, config)
-    if not isinstance(config.get("out_features"), int):
+    if not _is_count(config.get("out_features")):
         raise ValueError(f"{path} has out_features={config.get('out_features')!r}, expected a whole number")
     return config["out_features"]
 
@@ -205,7 +220,7 @@ def _read_max_seq_length(folder):
     if config.get("do_lower_case"):
         raise ValueError(f"{path} has do_lower_case=true, expected false: Gemma's tokenizer keeps case")
     limit = config.get("max_seq_length")
-    if limit is not None and not isinstance(limit, int):
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
         raise ValueError(f"{path} has max_seq_length={limit!r}, expected a whole number")
     return limit
 
@@ -217,7 +232,7 @@ def _read_prompts(folder):
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ValueError(f"{path} has prompts={prompts!r}, expected an object of name -> prompt")
     default = config.get("default_prompt_name")
-    if default is not None and default not in prompts:
+    if default is not None and (not isinstance(default, str) or default not in prompts):
         raise ValueError(
             f"{path} has default_prompt_name={default!r}, which is none of its prompts ({', '.join(prompts)})"
         )
@@ -229,7 +244,7 @@ def _read_widths(folder, output_width):
     path = folder / EXTRAS
     if path.is_file():
         widths = read_json(path).get("widths")
-        if not isinstance(widths, list) or not all(isinstance(width, int) for width in widths):
+        if not isinstance(widths, list) or not all(map(_is_count, widths)):
             raise ValueError(f"{path} has widths={widths!r}, expected a list of whole numbers")
         return tuple(widths)
     if output_width == 768:

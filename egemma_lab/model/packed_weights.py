@@ -60,7 +60,7 @@ def from_bytes(packed, groups, bits):
 
 def scheme_bits(scheme):
     """The bits of a code; ValueError for a scheme unknown here."""
-    if scheme not in BITS:
+    if not isinstance(scheme, str) or scheme not in BITS:
         raise ValueError(f"{scheme!r} is not one of the schemes weights are packed in: {', '.join(BITS)}")
     return BITS[scheme]
 
@@ -72,7 +72,12 @@ def is_packed(folder):
 
 def shared_tokenizer(folder):
     """The name of the bundled model whose tokenizer a packed folder shares; None where it has its own."""
-    return read_json(folder / PACKING).get("tokenizer")
+    name = read_json(folder / PACKING).get("tokenizer")
+    if name is not None and not isinstance(name, str):
+        raise ValueError(
+            f"{folder / PACKING} has tokenizer={name!r:.60}, expected the name of a bundled model"
+        )
+    return name
 
 
 def read_packed(folder, expected, dtype):

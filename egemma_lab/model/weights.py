@@ -2,6 +2,7 @@
 
 import json
 from contextlib import ExitStack
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -72,8 +73,11 @@ def _weight_files(folder):
     if index.is_file():
         try:
             names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"{index} is damaged: {error!r}") from error
+        foreign = [name for name in names if not isinstance(name, str) or name != Path(name).name]
+        if foreign:
+            raise ValueError(f"{index} points outside its folder: {foreign[0]!r}")
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}, which {index.name} lists")

@@ -26,7 +26,8 @@ def write_index(folder, about, tensors):
     content = save({name: array.copy(order="C") for name, array in tensors.items()})
     name = f"vectors-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
     _write(folder / name, content)
-    text = json.dumps({"format": FORMAT, "vectors": name, **about}, indent=2, ensure_ascii=False) + "\n"
+    about = {"format": FORMAT, "vectors": name, **about}
+    text = json.dumps({**about, "checksum": _checksum(about)}, indent=2, ensure_ascii=False) + "\n"
     _write(folder / ABOUT, text.encode("utf-8"))
     for old in folder.glob("vectors-????????????????.safetensors"):
         if old.name != name:
@@ -46,7 +47,7 @@ def read_index(folder):
         raise FileNotFoundError(f"{path} is not there: {folder} holds no index that Index.save wrote")
     try:
         about = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}): build the index anew") from error
     if (
         not isinstance(about, dict)
@@ -54,14 +55,20 @@ def read_index(folder):
         or not about.keys() >= _KEYS | {"vectors"}
     ):
         raise ValueError(f"{path} does not describe an index in the format {FORMAT!r}: build the index anew")
+    if about.pop("checksum", None) != _checksum(about):
+        raise ValueError(f"{path} is damaged, its checksum is not that of what it says: build the index anew")
     del about["format"]
-    vectors = path.parent / Path(about.pop("vectors")).name
+    vectors = path.parent / Path(str(about.pop("vectors"))).name
     if not vectors.is_file():
         raise FileNotFoundError(f"{vectors} is missing, which {path.name} names: build the index anew")
     content = vectors.read_bytes()
     if hashlib.sha256(content).hexdigest()[:16] not in vectors.name:
         raise ValueError(f"{vectors} is damaged, its content is not what its name says: build the index anew")
     return about, load(content)
+
+
+def _checksum(about):
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write(path, content):

@@ -45,7 +45,8 @@ def read_yaml(path):
     """The mapping in the file `path`; an empty file is an empty mapping."""
     try:
         value = parse_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError: not UTF-8, or a date or a number that cannot be; RecursionError: nested beyond all bounds
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not YAML: {error}") from error
     if value is None:
         return {}
