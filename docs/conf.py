@@ -40,4 +40,5 @@ html_static_path = ["site/static", "../build/films"]  # the second is written by
 html_css_files = ["site.css"]
 html_js_files = [("live_figures.js", {"defer": "defer"})]
 html_show_sourcelink = False
+html_show_copyright = False
 html_copy_source = False

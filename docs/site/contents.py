@@ -3,6 +3,7 @@
 The contents are added to the README while it is read, since GitHub would show a toctree there as code.
 """
 
+import json
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -38,11 +39,20 @@ def parts(pages):
     return {caption: pages for caption, pages in found.items() if pages}
 
 
+def entry(page, folder):
+    """A line of a toctree; a notebook's has its number, by which the others speak of it."""
+    if not page.startswith("notebooks/"):
+        return f"/{page}"
+    first = json.loads((Path(folder) / f"{page}.ipynb").read_text("utf-8"))["cells"][0]["source"]
+    title = "".join(first).splitlines()[0].removeprefix("# ")
+    return f"{page.removeprefix('notebooks/')[:2]} {title} </{page}>"
+
+
 def add_contents(app, docname, source):
     if docname != app.config.root_doc:
         return
     for caption, pages in parts(app.env.found_docs - {docname}).items():
-        listed = "\n".join(f"/{page}" for page in pages)
+        listed = "\n".join(entry(page, app.srcdir) for page in pages)
         source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```\n"
 
 
