@@ -160,8 +160,8 @@ choose, judge = (make_exam(part, sized(20, 4)) for part in ("choose", "judge"))
 # %%
 start = lab.load_model("nano")
 recipe = lab.Recipe(
-    steps=sized(12, 1),
-    batch_size=sized(24, 6),
+    steps=sized(24, 1),
+    batch_size=sized(12, 6),  # twelve topics: no right answer may stand in a batch twice
     learning_rate=5e-4,
     warmup=0.2,
     max_tokens=48,
@@ -454,8 +454,8 @@ guess.reveal(
 from egemma_lab.model import new_model, train_tokenizer
 
 tokenizer = train_tokenizer(corpus["text"].tolist(), vocab_size=sized(2048, 600))
-long = recipe.replace(steps=sized(60, 2), batch_size=sized(32, 6), learning_rate=3e-3)
-short = recipe.replace(steps=sized(15, 1), batch_size=sized(32, 6), learning_rate=1e-3)
+long = recipe.replace(steps=sized(120, 2), learning_rate=3e-3)
+short = recipe.replace(steps=sized(30, 1), learning_rate=1e-3)
 even = dict.fromkeys(kinds, 1.0)
 raised = [finetune(new_model("micro", tokenizer, seed=seed), even, f"seed {seed}", long) for seed in (0, 1)]
 siblings = [finetune(raised[0], mixtures[f"mostly {kind}"], kind, short) for kind in ("topics", "keywords")]
@@ -770,11 +770,18 @@ Table(stretch, "Losses in nats, on the topics to choose by", digits=4)
 
 # %%
 at_two = stretch.loc[stretch["stretched by"] == 2].iloc[0]
+grown = at_two["gain over the mean"] / at_one
 guess.reveal(
-    at_two["gain over the mean"] / at_one,
-    f"From {at_one:.4f} to {at_two['gain over the mean']:.4f} nats; a perfect bowl would give a factor of 4. The gain "
-    "grows with the distance, but look at the other columns: what it is a gain *over* has become worse too. "
-    "Ingredients should differ as much as they can *while each is still good*.",
+    grown if at_one > 0 else "no gain that could grow",
+    f"From {at_one:.4f} to {at_two['gain over the mean']:.4f} nats; a perfect bowl would give a factor of 4. "
+    + (
+        "The gain grows with the distance. "
+        if at_one > 0 and grown > 1
+        else "These models lie so close together that the gain is too small to be told from everything else. "
+    )
+    + "Look at the other columns too: what it is a gain *over* goes from "
+    f"{stretch['mean loss of the three'].iloc[0]:.3f} to {stretch['mean loss of the three'].iloc[-1]:.3f}. Ingredients "
+    "should differ as much as they can *while each is still good*.",
 )
 
 # %% [markdown]
