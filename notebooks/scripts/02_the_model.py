@@ -1052,7 +1052,7 @@ say(
 # - Mean and Dense layers are linear, so each token's share of a vector is exact. The two Dense layers are one matrix, and
 #   leaving them out gives vectors of another space.
 # - A prompt is in the mean, and it changes the states of the text. In the nano both are small.
-# - The decoder's weights are worth most; the adaptation adds a little, which needs more than minutes to be seen.
+# - In the paper the decoder's weights are worth most and the adaptation adds a little; both need more than minutes to be seen.
 #
 # ## Where next
 #
