@@ -50,7 +50,6 @@ QUESTIONS = {
                 "That is the full width alone. Each prefix has a term of its own, and narrow ones weigh most.",
             ),
             (1 / 256, "That is one side at one width."),
-            (2 / 480, "The terms of the widths are added, not the widths."),
             (8, "That is what it is when all texts have one direction."),
         ],
         right="1/d at each width and side.",
