@@ -21,7 +21,7 @@
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took. What it means to cut a vector is explained in [06](06_matryoshka.ipynb).
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. What it means to cut a vector is explained in [06](06_matryoshka.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -250,8 +250,18 @@ show(
 )
 
 # %% [markdown]
-# The cloud is as wide as 256 tosses of a coin make it. So bits find the neighbourhood and not the order in it. The remedy:
-# take more candidates than asked for and order them anew, with the query's floats against something finer. Against what?
+# Signs give the angle roughly. How roughly?
+
+# %%
+rest = differing - angles / 180
+coin = (0.25 / documents.shape[1]) ** 0.5
+say(
+    f"Around the line the shares scatter by {rest.std():.1%}; as many tosses of a coin scatter by {coin:.1%}. They lie above it by "
+    f"{rest.mean():.1%} on average: among the signs all columns count alike, in the vectors they do not."
+)
+
+# %% [markdown]
+# So bits find the neighbourhood and not the order in it. The remedy: take more candidates than asked for and order them anew, with the query's floats against something finer. Against what?
 
 # %%
 guess = lab.explore.predict(
@@ -363,11 +373,12 @@ address = "https://raw.githubusercontent.com/OWNER/egemma-lab/main/experiments/c
 home = home if (home / "vectors.csv").is_file() else address
 vectors = pd.read_csv(f"{home}/vectors.csv")
 mean = vectors[vectors["task"] == "mean"]
+drawn = mean[mean["precision"] != "binary rescored by float32"]
 show(
     lab.explore.quality_frontier(
-        mean, subtitle=f"nano, {mean['metric'].iloc[0]}, n = {int(mean['n'].iloc[0]):,}, 95%"
+        drawn, subtitle=f"nano, {mean['metric'].iloc[0]}, n = {int(mean['n'].iloc[0]):,}, 95%"
     ),
-    lab.explore.describe_frontier(mean),
+    lab.explore.describe_frontier(drawn),
 )
 full = mean[mean["width"] == 256].set_index("precision")
 Table(full[["bytes", "share", "share_low", "share_high", "recall"]], digits=3, caption="Full width")
@@ -653,23 +664,24 @@ for (way, label, shift), colour, symbol in zip(
         },
         mode="markers",
         name=label,
-        marker={"color": colour, "symbol": symbol, "size": 10},
+        marker={"color": colour, "symbol": symbol, "size": 8},
     )
 figure.add_scatter(
     x=paper,
     y=[order.index(name) for name in paper.index],
     mode="markers",
-    name="EmbeddingGemma, trained (no interval published)",
+    name="EmbeddingGemma, trained",
     marker={"color": COLOURS[3], "symbol": "x", "size": 9},
 )
 figure.add_vline(1, line={"color": "#888888", "dash": "dot"})
 figure.update_yaxes(tickvals=list(range(len(order))), ticktext=order, autorange="reversed")
+figure.update_layout(legend={"orientation": "h", "y": -0.25, "x": 0})
 shares = suite.set_index(["format", "way"])["share"]
 show(
     styled(
         figure,
         "What rounded weights keep",
-        f"{suite['metric'].iloc[0]}, n = {int(suite['n'].iloc[0]):,}, 95%, one seed",
+        f"{suite['metric'].iloc[0]}, n = {int(suite['n'].iloc[0]):,}, 95%, one seed; none published for the paper's",
         x="share of the score with unrounded weights",
         y="format",
     ),
