@@ -189,7 +189,7 @@ show(
     lab.explore.circle_pairs(
         q.numpy(), p.numpy(), names=["pair 1", "pair 2", "pair 3"], title="Three questions and their answers"
     ),
-    "The unit circle with three arrows for questions at 90, 30 and -30 degrees; each is tied to its answer, 10, 20 and 30 degrees away.",
+    "The unit circle with three questions at 90, 30 and -30 degrees; each is tied to its answer, 10, 20 and 30 degrees away.",
 )
 cosines = q @ p.T  # (3, 3)
 Table(
@@ -302,7 +302,7 @@ for i, t in enumerate((1.0, 0.2, 0.05, 0.01)):
     figure.add_scatter(
         x=rank, y=together, name=f"τ = {t:g}", line={"color": COLOURS[i], "dash": DASHES[i], "width": 2}
     )
-figure.update_xaxes(type="log")
+figure.update_xaxes(type="log", tickvals=[1, 3, 10, 30, 100, 300])
 figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
 show(
     styled(
@@ -544,7 +544,7 @@ def gradient_of(compute):
     micro.zero_grad()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         compute(kept.clear)
-    gradient = torch.cat([parameter.grad.flatten() for parameter in micro.parameters()])
+    gradient = torch.cat([parameter.grad.flatten() for parameter in micro.parameters()]).double()
     return gradient, most
 
 
@@ -758,8 +758,8 @@ Table(
 )
 
 # %% [markdown]
-# Some of them would do as an answer. That is the trouble with hard negatives: the harder they are, the more often they are
-# right. The margin is the miner's guard against that.
+# Some differ by one word that matters, others would do as an answer. That is the trouble with hard negatives: the harder they
+# are, the more often they are right. The margin is the miner's guard against that.
 #
 # ### Exercise 4: the margin
 
@@ -790,14 +790,12 @@ arms = {
     "by words, α = 5": measured(negatives=similar, hardness=5),
     "mined, α = 5": measured(negatives=by_miner, hardness=5),
 }
-with torch.no_grad():
-    beaten = {}
-    for name, options in (("none", {}), ("by words, α = 5", {"negatives": similar})):
-        bag = train_bag(seed=0, **options)
-        asked = bag(questions)
-        beaten[name] = (
-            (((asked * bag(functions)).sum(1)) > (asked * bag(similar)).sum(1)).double().mean().item()
-        )
+beaten = {}
+for name, options in (("none", {}), ("by words, α = 5", {"negatives": similar})):
+    bag = train_bag(seed=0, **options)
+    asked = bag(questions)
+    own, other = ((asked * bag(side)).sum(dim=1) for side in (functions, similar))
+    beaten[name] = (own > other).double().mean().item()
 table = pd.DataFrame({name: frame.mean() for name, frame in arms.items()}).T
 table["recall@10, lowest to highest"] = [
     f"{frame['recall@10'].min():.3f} to {frame['recall@10'].max():.3f}" for frame in arms.values()
@@ -830,27 +828,24 @@ guess.reveal(
 # ### 6.1 Copies and the mask
 #
 # Two rows of a batch may hold the same text: one function described twice, one question asked twice. Then a right answer stands
-# on the sheet as a wrong one. Below, the first two questions are the same text, with two different answers.
+# on the sheet as a wrong one. Below, the first two questions are the same text, with two answers, one nearer than the other.
 
 # %%
-q2, p2 = on_circle(90, 90, -30), on_circle(70, 110, -60)
+q2, p2 = on_circle(90, 90, -10), on_circle(75, 130, 20)
 for name, options in (("without the mask", {}), ("with the mask", {"query_ids": ["a", "a", "b"]})):
     start = p2.clone().requires_grad_()
     value = contrastive_loss(q2, start, temperature=tau, **options)
     value.backward()
     along = (-start.grad[0] @ (q2[0] - (q2[0] @ p2[0]) * p2[0])).item()  # towards its question, on the circle
     say(
-        f"{name.capitalize()}: loss {value:.3f}; the first answer is "
-        + (
-            f"pulled towards its question ({along:+.3f})."
-            if abs(along) > 1e-3
-            else f"hardly moved ({along:+.3f})."
-        )
+        f"{name.capitalize()}: loss {value:.3f}; the nearer answer is "
+        f"{'pulled towards' if along > 0 else '**pushed away from**'} its question ({along:+.4f})."
     )
 
 # %% [markdown]
-# Without the mask the same question pulls each of its two answers and pushes it away in the same step. `query_ids` and
-# `positive_ids` tell the loss which rows hold equal texts; the training loop of the package passes them along by itself.
+# Without the mask the second row takes the first one's answer for a wrong one, and pushes it away from the question that both
+# share. `query_ids` and `positive_ids` tell the loss which rows hold equal texts; the training loop of the package passes them
+# along by itself.
 #
 # ### Exercise 5: the floor under copies
 
