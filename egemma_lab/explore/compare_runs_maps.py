@@ -24,16 +24,22 @@ class LinkedMaps:
     def __init__(self, runs, guard):
         import ipywidgets as widgets
 
-        self._guard, self._setting = guard, False  # while it is True, it is not the learner who moves the controls
+        self._guard = guard
+        self._setting = False  # while it is True, it is not the learner who moves the controls
         self.texts, self.labels, self.chosen = [], [], []
         style = {"description_width": "initial"}
         self.left = widgets.Dropdown(description="left map", style=style)
         self.right = widgets.Dropdown(description="right map", style=style)
         self.figure, self.found = live_figure({}), widgets.HTML()
         self.word = widgets.Text(
-            description="texts or labels with", continuous_update=False, style=style, placeholder="part, then Enter"
+            description="texts or labels with",
+            continuous_update=False,
+            style=style,
+            placeholder="part, then Enter",
         )
-        choices = widgets.HBox([self.left, self.right, self.word], layout=widgets.Layout(flex_flow="row wrap"))
+        choices = widgets.HBox(
+            [self.left, self.right, self.word], layout=widgets.Layout(flex_flow="row wrap")
+        )
         self.box = widgets.VBox([choices, self.figure, self.found])
         self.offer(runs)
         for control in (self.left, self.right):

@@ -81,7 +81,9 @@ def redraw_flips(fig, flips, row, k, *, texts=None, name="the change", whole=Tru
     fig.layout.annotations[1].text = f"of {len(lost):,} texts, how many of {k} each loses"
     told = foretold(flips, k)
     said = (
-        "" if np.isnan(told) else f"; of a lost and a kept one, the lost had the smaller margin in {told:.0%}"
+        ""
+        if np.isnan(told)
+        else f"<br>of a lost and a kept one, the lost had the smaller margin in {told:.0%}"
     )
     fig.update_layout(
         title_text=heading(
@@ -185,5 +187,5 @@ def _empty():
     return fig.update_layout(
         legend={"orientation": "h", "x": 0, "y": -0.12},
         legend2={"x": 1, "xanchor": "right", "y": 0.4, "yanchor": "top"},
-        margin={"t": 110},
+        margin={"t": 130},
     )

@@ -126,7 +126,7 @@ def neighbour_table(flips, row, k, texts=None):
     = kept    b            1           1          0.994         0.994          0.162
     """
     found = text_neighbours(flips, row, k)
-    signs = {"kept": "= kept", "lost": "▼ lost", "gained": "▲ gained"}
+    signs = {"kept": "=\u00a0kept", "lost": "▼\u00a0lost", "gained": "▲\u00a0gained"}  # on one line
     shown = found.assign(
         change=found["change"].map(signs),
         text=[f"text {i}" if texts is None else " ".join(texts[i].split()) for i in found["neighbour"]],

@@ -43,7 +43,10 @@ export default () => {
       listeners.forEach(([event, listener]) => model.on(event, listener));
     },
     async render({ model, el }) {
-      return (await (figure ??= make(model))).render({ model, el });
+      const removed = await (await (figure ??= make(model))).render({ model, el });
+      const observer = new ResizeObserver(() => el._responsiveChartHandler?.());  // plotly's own, see `_config`
+      observer.observe(el);
+      return () => { observer.disconnect(); removed?.(); };
     },
   };
 };
@@ -91,6 +94,8 @@ def _figure_class():
         def __init__(self, *arguments, **options):
             self._complete = False
             super().__init__(*arguments, **options)
+            # as wide as the cell, where no width is given: plotly's widget never looks at the room it has
+            self._config = {**(self._config or {}), "responsive": True}
             self._complete = True
             self.open()
 

@@ -12,9 +12,7 @@ BLUES = [[0, "#ffffff"], [0.35, "#9ecae1"], [0.7, OKABE_ITO["blue"]], [1, "#0830
 SMALLEST, GROWTH = 4, 10  # diameter of a point in pixels at share 0, and what it gains up to share 1
 LETTERS = "ABCDEFGHIJKL"  # names of the texts whose cosines are shown; so many at most
 PALEST = 0.15  # opacity of a point none of whose neighbours are kept
-HOW_TO_READ = (
-    "small points: few of their neighbours lie beside them; pale points: few of the full vectors' are left"
-)
+HOW_TO_READ = "small points: few of their neighbours here lie beside them on the map"
 
 
 def matryoshka_figure(maps, setting, shown, kind="plane"):
@@ -56,7 +54,7 @@ def matryoshka_figure(maps, setting, shown, kind="plane"):
     fig.update_xaxes(ticktext=list(letters), tickangle=0, row=1, col=2, **axis)
     fig.update_yaxes(ticktext=names, autorange="reversed", row=1, col=2, **axis)
     fig.update_layout(
-        legend={"orientation": "h", "x": 0, "y": -0.16, "font": {"size": 12}}, margin={"t": 126}
+        legend={"orientation": "h", "x": 0, "y": -0.16, "font": {"size": 12}}, margin={"t": 146}
     )
     redraw_matryoshka(fig, maps, setting, shown, kind)
     return fig
@@ -105,9 +103,9 @@ def headlines(maps, setting, kind):
     bench, view = maps.bench, maps.view(setting, kind)
     row = bench.row(setting)
     title = f"{str(setting)[0].upper()}{str(setting)[1:]}"
-    said = (
-        f"{row['bytes']:,} bytes a vector, {row['metric']} {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}); "
-        f"keeps {np.nanmean(view.kept):.0%} of the full vectors' neighbours"
+    said = (  # short lines: at 800 pixels a cell has room for eighty letters
+        f"{row['bytes']:,} bytes a vector, {row['metric']} {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        f"<br>keeps {np.nanmean(view.kept):.0%} of the full vectors' neighbours; pale points: few of them"
     )
     near = f"{KINDS[kind]}: shows {np.nanmean(view.shown):.0%} of these neighbours"
     return title, f"{said}<br>{HOW_TO_READ}", near, "cosines of a few texts, times 100"

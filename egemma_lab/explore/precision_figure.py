@@ -25,7 +25,7 @@ def precision_figure(bench, setting):
     )
     fig.update_yaxes(range=[0, 1.08 * bench.table()["high"].max()])
     fig.add_hline(bench.row(bench.full)["value"], line={"color": QUIET, "width": 1, "dash": "dot"})
-    return fig.update_layout(legend={"orientation": "h", "x": 0, "y": -0.24}, height=480)
+    return fig.update_layout(legend={"orientation": "h", "x": 0, "y": -0.24}, height=500, margin={"t": 104})
 
 
 def redraw_precision(fig, bench, setting, whole=True):
@@ -45,7 +45,7 @@ def _headline(bench, setting):
     return (
         f"What bytes buy with {setting.weights} weights",
         f"here: {row['bytes']:,} bytes a vector, {row['metric']} {row['value']:.3f} "
-        f"({row['low']:.3f} to {row['high']:.3f}); without any loss {full['value']:.3f}",
+        f"({row['low']:.3f} to {row['high']:.3f})<br>without any loss {full['value']:.3f}",
     )
 
 

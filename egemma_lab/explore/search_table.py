@@ -108,12 +108,12 @@ class ResultLists:
             f'<tfoot><tr><th scope="row" style="{_CELL}">out</th><td></td>{fell}</tr></tfoot>' if fell else ""
         )
         caption = (
-            f"“{escape(self.question)}”. Arrows: ranks gained or lost against the first list; in the last line, what "
+            f"“{escape(self.question)}” Arrows: ranks gained or lost against the first list; in the last line, what "
             "of it is out, and from which rank to which."
         )
         return (
             f'<table style="table-layout: fixed; width: 100%; border-collapse: collapse">'
-            f'<caption style="text-align: left">{caption}</caption><colgroup><col style="width: 3em"></colgroup>'
+            f'<caption style="text-align: left">{caption}</caption><colgroup><col style="width: 3.5em"></colgroup>'
             f'<thead><tr><th scope="col" style="{_CELL}"><span title="rank">#</span></th>{heads}</tr></thead>'
             f"<tbody>{body}</tbody>{foot}</table>"
         )

@@ -37,7 +37,10 @@ class Table:
         return f"{self.caption}\n{text}" if self.caption else text
 
     def _repr_html_(self):
-        align = [f'style="text-align: {"right" if number else "left"}"' for number in self._numeric]
+        align = [
+            f'style="text-align: {"right" if number else "left"}; padding: 2px 8px"'
+            for number in self._numeric
+        ]
         head = "".join(f"<th {side}>{escape(name)}</th>" for name, side in zip(self._frame.columns, align))
         rows = [
             "<tr>" + "".join(f"<td {side}>{escape(cell)}</td>" for cell, side in zip(row, align)) + "</tr>"

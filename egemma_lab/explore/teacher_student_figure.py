@@ -71,7 +71,7 @@ def agreement_changes(agreement, moment, kind="all"):
     student = pair_cosines(agreement.taught.student[moment], agreement.pairs[kind])
     counts = cosine_density(agreement.teacher[kind], student, agreement.edges)
     with np.errstate(divide="ignore"):
-        shown = np.where(counts > 0, np.log10(counts), np.nan)
+        shown = np.where(counts > 0, np.log10(counts), None)  # None and not NaN, which JSON does not know
     lines = [*agreement.order.values(), *agreement.deviation.values()]
     return [
         {"z": shown, "customdata": counts},

@@ -1,4 +1,4 @@
-"""A JupyterLab and a Chromium for the whole session, and a page of its own for each test. See README below.
+"""A JupyterLab and a Chromium for the whole session, and a page of its own for each test.
 
     make test-browser                                    # all of it
     .venv/bin/python -m pytest tests/browser -k replay   # one test
@@ -14,13 +14,20 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from notebook_page import NotebookPage
-from playwright.sync_api import sync_playwright
+from notebook_page import DRAWING, WINDOW, NotebookPage
+from playwright.sync_api import expect, sync_playwright
 from served import serve
 
 from egemma_lab.explore.camera import browser_path
 
+expect.set_options(timeout=DRAWING)
 ROOT = Path(__file__).resolve().parents[2]
+SETUP = """
+import egemma_lab as lab
+nano = lab.load_model("nano")
+corpus = lab.explore.topic_corpus().iloc[::4]
+texts, labels = corpus["text"].tolist(), corpus["topic"].tolist()
+"""
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +51,7 @@ def browser():
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         # one context: what JupyterLab loads is loaded once
-        yield chromium.new_context(viewport={"width": 1280, "height": 900})
+        yield chromium.new_context(viewport=WINDOW)
         chromium.close()
 
 
@@ -58,22 +65,61 @@ def open_notebook(server, browser, screenshots, request):
     pages = []
 
     def opened(what):
-        name = what if isinstance(what, str) else request.node.name
-        path = server.folder / f"{name}.ipynb"
         if isinstance(what, str):
+            path = server.folder / f"{what}.ipynb"
             shutil.copy(ROOT / "notebooks" / path.name, path)
         else:
-            cells = [nbformat.v4.new_code_cell(source) for source in what]
-            kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-            nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-        page = NotebookPage(browser.new_page(), screenshots)
-        pages.append(page)
-        page.goto(f"{server.url}doc/tree/{path.name}?token={server.token}&reset")
-        return page
+            path = write_notebook(server.folder / f"{request.node.name}.ipynb", what)
+        pages.append(open_page(browser, server, path, screenshots))
+        return pages[-1]
 
     yield opened
     for page in pages:
-        page.page.screenshot(path=screenshots / f"{request.node.name}-end.png")
-        failures = page.failures()
+        failures = finish(page, request)
         page.close()
         assert not failures, "\n".join(failures)
+
+
+@pytest.fixture(scope="session")
+def one_notebook(server, browser, screenshots):
+    """One notebook with one kernel for all explorers: who opens many in a row is served as well as who opens one."""
+    page = open_page(browser, server, write_notebook(server.folder / "explorers.ipynb", [SETUP]), screenshots)
+    page.run()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def explore(one_notebook, request):
+    """`explore(source)` runs a cell at the end of the one notebook: a `NotebookPage` that looks at this cell.
+
+    `lab`, `nano`, and 200 `texts` with their `labels` are there. After the test the cell is photographed and deleted.
+    """
+
+    def added(source):
+        one_notebook.add(source)
+        return one_notebook
+
+    yield added
+    failures = finish(one_notebook, request)
+    one_notebook.drop()
+    assert not failures, "\n".join(failures)
+
+
+def write_notebook(path, cells):
+    cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+def open_page(browser, server, path, screenshots):
+    page = NotebookPage(browser.new_page(), screenshots)
+    page.goto(f"{server.url}doc/tree/{path.name}?token={server.token}&reset")
+    return page
+
+
+def finish(page, request):
+    """Photograph a page at the end of a test; what went wrong on it, a line each."""
+    page.page.screenshot(path=page.screenshots / f"{request.node.name}-end.png")
+    return page.failures()

@@ -5,6 +5,8 @@ import time
 
 RUNNING = 240_000  # milliseconds that all cells together may take
 DRAWING = 30_000  # milliseconds until a move shows
+WINDOW = {"width": 1280, "height": 900}
+HIGH = 2400  # pixels of a photograph at most: an explorer of one column
 OUTSIDE = re.compile(r"https?://(?!127\.0\.0\.1[:/]).*")
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"  # all that a notebook fetches from outside
 # Seen in every JupyterLab, whatever the notebook does.
@@ -73,6 +75,44 @@ class NotebookPage:
         failed = self.failures()
         assert not failed, "\n".join(failed)
 
+    def add(self, source):
+        """Append a cell and `rerun` it."""
+        self.page.evaluate(
+            """() => {
+              const { sharedModel } = jupyterapp.shell.currentWidget.content.model;
+              sharedModel.insertCell(sharedModel.cells.length, { cell_type: "code" });
+            }"""
+        )
+        self.rerun(source)
+
+    def rerun(self, source):
+        """Write this into the last cell, run it, and from now on look at it alone; AssertionError where it failed."""
+        index = self.page.evaluate(
+            """async (source) => {
+              const notebook = jupyterapp.shell.currentWidget.content;
+              const index = notebook.widgets.length - 1;
+              notebook.model.sharedModel.getCell(index).setSource(source);
+              notebook.activeCellIndex = index;
+              await jupyterapp.commands.execute("notebook:run-cell");
+              await notebook.scrollToItem(index, "start");
+              return index;
+            }""",
+            source,
+        )
+        self.place = self.page.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+        failed = self.failures()
+        assert not failed, "\n".join(failed)
+
+    def drop(self):
+        """Delete the last cell with all that it shows, and forget what went wrong."""
+        self.page.evaluate(
+            """() => {
+              const { sharedModel } = jupyterapp.shell.currentWidget.content.model;
+              sharedModel.deleteCell(sharedModel.cells.length - 1);
+            }"""
+        )
+        self.errors.clear()
+
     def close(self):
         """Shut the kernel down and close the page."""
         self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
@@ -129,11 +169,30 @@ class NotebookPage:
         self._control(name).get_by_role("combobox").select_option(label=option)
 
     def _control(self, name):
-        label = self.page.get_by_text(name, exact=True)
-        return self.place.locator(".jupyter-widgets").filter(has=label).last
+        label = self.place.locator(".widget-label", has_text=re.compile(f"^{re.escape(name)}$"))
+        return label.locator("visible=true").last.locator("..")
+
+    def write(self, name, text):
+        """Write into the field with this description, Enter at the end."""
+        field = self._control(name).locator("input")
+        field.fill(text)
+        field.press("Enter")
+
+    def press(self, name, key="Enter"):
+        """Go to the button with this name and press a key, as who has no mouse does."""
+        self.button(name).focus()
+        self.page.keyboard.press(key)
+
+    @property
+    def play(self):
+        """The button that plays and pauses."""
+        return self.place.locator(".widget-play button").first
 
     def look(self, name):
-        """Photographs at 1280 and 800 pixels, in the light and the dark theme; back to how it was."""
+        """Photographs at 1280 and 800 pixels, in the light and the dark theme; back to how it was.
+
+        They are as high as what is looked at, so that all of it is on them.
+        """
         for theme in ("Dark", "Light"):
             self.page.evaluate(
                 "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })",
@@ -143,9 +202,18 @@ class NotebookPage:
                 "(light) => document.body.dataset.jpThemeLight === light", arg=str(theme == "Light").lower()
             )
             for width in (800, 1280):
-                self.page.set_viewport_size({"width": width, "height": 900})
+                self.page.set_viewport_size({"width": width, "height": HIGH})
                 self.page.wait_for_timeout(400)  # plotly follows the window's width after a pause of its own
-                self.page.screenshot(path=self.screenshots / f"{name}-{width}-{theme.lower()}.png")
+                self.page.evaluate(
+                    """() => {
+                      const notebook = jupyterapp.shell.currentWidget.content;
+                      return notebook.scrollToItem(notebook.activeCellIndex, "start");
+                    }"""
+                )
+                box = self.place.bounding_box()
+                clip = {"x": 0, "y": 0, "width": width, "height": min(HIGH, box["y"] + box["height"] + 20)}
+                self.page.screenshot(path=self.screenshots / f"{name}-{width}-{theme.lower()}.png", clip=clip)
+        self.page.set_viewport_size(WINDOW)
 
 
 class Figure:

@@ -68,6 +68,7 @@ def serve(work):
         "IPYTHONDIR": str(work / "ipython"),
         "EGEMMA_FAST": "1",
         "EGEMMA_CACHE": str(work / "cache"),
+        "EGEMMA_ANSWERS": str(work / "answers.jsonl"),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -74,7 +74,7 @@ def test_titles_hold_the_numbers_and_say_how_to_read_them(maps):
         "128 bytes a vector",
         f"{row['metric']} {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
         f"keeps {view.kept.mean():.0%} of the full vectors' neighbours",
-        "small points: few of their neighbours lie beside them",
+        "small points: few of their neighbours here lie beside them",
     ):
         assert part in title
     assert f"the map shows {view.shown.mean():.0%}" in describe_matryoshka(maps, setting)

@@ -68,7 +68,9 @@ def test_a_teacher_searches_too(searcher):
     assert searcher.texts[found.ids[0]] == "Mercury follows the bright comet."
     assert found.scores[0] == pytest.approx(1, abs=1e-5)
     teacher.prompts_differ = True
-    with pytest.raises(ValueError, match="fake-48 puts its own prompts before texts: search it with prompts=True"):
+    with pytest.raises(
+        ValueError, match="fake-48 puts its own prompts before texts: search it with prompts=True"
+    ):
         encode(teacher, ["a text"], "query", prompts=False)
 
 

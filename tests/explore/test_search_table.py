@@ -8,7 +8,9 @@ TEXTS = ["zero", "one", "two", "three", "four", "five <b>", "six " * 60]
 
 
 def found(name, ids, k, **setting):
-    return Found(SearchSetting(name, None, **setting), np.array(ids), -np.arange(len(ids)), 1.0, 0.5, 4000, 64, k)
+    return Found(
+        SearchSetting(name, None, **setting), np.array(ids), -np.arange(len(ids)), 1.0, 0.5, 4000, 64, k
+    )
 
 
 @pytest.fixture

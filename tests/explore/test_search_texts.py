@@ -43,7 +43,7 @@ def test_where_texts_come_from():
 
 
 def test_questions_may_stand_without_answers_only_where_they_are_offered_not_judged():
-    texts, questions, qrels = corpus_of(["one", "two"], ["which?"])
+    _, questions, qrels = corpus_of(["one", "two"], ["which?"])
     assert (questions, qrels) == (["which?"], None)
 
 

@@ -9,8 +9,8 @@ def test_texts_are_whole_escaped_and_left_numbers_right():
     html = Table(frame, caption="R&D", digits=3)._repr_html_()
     assert "&lt; b " * 1 in html
     assert html.count("a &lt; b") == 40
-    assert '<td style="text-align: right">0.123</td>' in html
-    assert '<td style="text-align: right">7</td>' in html
+    assert '<td style="text-align: right; padding: 2px 8px">0.123</td>' in html
+    assert '<td style="text-align: right; padding: 2px 8px">7</td>' in html
     assert ">R&amp;D</caption>" in html
 
 
