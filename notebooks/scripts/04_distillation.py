@@ -17,7 +17,7 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores, one of them training; about 2 on a T4 or an H200 (estimated) |
+# | Time | about 3 minutes on two CPU cores, two of them training; about 2 on a T4 or an H200 (estimated) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
@@ -941,7 +941,7 @@ together
 #
 # - [00_start_here](00_start_here.ipynb) trains a student with all three losses; set `weights={"matching": 0}` there and see what a
 #   teacher is worth in two minutes.
-# - [01_embeddings_and_their_geometry](01_embeddings_and_their_geometry.ipynb) explains what a space is asked here.
+# - [05_spread_out](05_spread_out.ipynb) takes up the evenness of a space, and what storage makes of it.
 # - The package's experiments `distillation` and `teacher-data` ask the questions of section 6 with more texts and seeds:
 #   `egemma-lab experiment distillation`.
 
