@@ -51,3 +51,16 @@ def token_budget_batches(lengths, token_budget):
             width = lengths[index]
         batches[-1].append(index)
     return batches
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that memory was too small: CUDA's own class, and the CPU allocator's words.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."))
+    True
+    >>> is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    False
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "DefaultCPUAllocator" in str(error) and "memory" in str(error)

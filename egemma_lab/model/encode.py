@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from tqdm.std import tqdm
 
-from egemma_lab.model.batching import pad_batch, token_budget_batches
+from egemma_lab.model.batching import is_out_of_memory, pad_batch, token_budget_batches
 from egemma_lab.model.prompts import document_prompt
 from egemma_lab.model.tokenizing import check_texts, token_ids
 from egemma_lab.model.vector_codes import ranges_of_call, to_codes
@@ -217,11 +217,22 @@ class Encoder:
             batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         pad_id = self.tokenizer.pad_token_id or 0
         for batch in batches:
-            with torch.inference_mode():
-                vectors = self(*pad_batch([ids[row] for row in batch], pad_id, self.device))  # (B, d)
-                vectors = F.normalize(vectors[:, : out.shape[1]], dim=-1)
+            vectors = self._unit_vectors([ids[row] for row in batch], pad_id, out.shape[1])  # (B, width)
             out[torch.tensor(batch, device=out.device)] = vectors.to(out.device)
             progress.update(len(batch))
+
+    def _unit_vectors(self, ids, pad_id, width):
+        """(B, width) of B lists of token ids, in halves where memory is too small for all at once."""
+        try:
+            with torch.inference_mode():
+                return F.normalize(self(*pad_batch(ids, pad_id, self.device))[:, :width], dim=-1)
+        except (RuntimeError, MemoryError) as error:
+            if len(ids) == 1 or not is_out_of_memory(error):
+                raise
+        # behind the except block: what the failed attempt held is free by now
+        warnings.warn("memory is too small for a whole batch: encoding in smaller ones", stacklevel=2)
+        middle = len(ids) // 2
+        return torch.cat([self._unit_vectors(part, pad_id, width) for part in (ids[:middle], ids[middle:])])
 
 
 @contextmanager

@@ -37,8 +37,9 @@ def run_language(job):
             return LanguageRun(state.run.folder)
         state.emit("on_start")
         state.started = time.monotonic()
+        interrupt = InterruptFlag()
         try:
-            with InterruptFlag() as interrupt:
+            with interrupt:
                 _loop(state, blocks, interrupt)
             state.close("finished" if state.step >= state.steps else "interrupted")
         except Exception:
@@ -46,6 +47,7 @@ def run_language(job):
             raise
         finally:
             state.emit("on_end")
+    interrupt.pass_on()
     return LanguageRun(state.run.folder)
 
 

@@ -87,9 +87,10 @@ def _supervised(state):
     state.started = time.monotonic()
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable()
+    interrupt = InterruptFlag()
     try:
         with (
-            InterruptFlag() as interrupt,
+            interrupt,
             _own_random_numbers(model.device),
             _plain_attention(model, recipe),
             _batches(state) as batches,
@@ -104,6 +105,7 @@ def _supervised(state):
         if recipe.gradient_checkpointing:
             model.gradient_checkpointing_disable()
         state.emit("on_end")
+    interrupt.pass_on()
 
 
 def _loop(state, batches, interrupt):
