@@ -20,7 +20,7 @@
 # | | |
 # |---|---|
 # | Time | about 2 minutes on two CPU cores; about 1 on a T4 or an H200 (estimated) |
-# | Memory | about 3 GB |
+# | Memory | about 1.5 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
 # The last cell prints what it really took. It helps to have seen [00](00_start_here.ipynb) and
@@ -95,7 +95,8 @@ say(f"{index}: {vectors.nbytes / index.nbytes:.0f} times smaller than the float3
 answers("How do I keep slugs away from my vegetables?")
 
 # %% [markdown]
-# It looks right. Is it? Three good answers prove nothing; the next three sections are about what does.
+# Something about slugs is there, and not everything beside it belongs to the question. So how good is that? Three answers prove
+# nothing either way; the next three sections are about what does.
 #
 # ## 2. Judge it: tasks of your own
 #
