@@ -19,7 +19,7 @@ from notebook_header import ROOT
 CHAPTERS = {
     "00_start_here": (
         "search your own Python by meaning: mine, train, ask, look at the map, before and after",
-        1,
+        2,
     ),
     "01_embeddings_and_their_geometry": (
         "the unit sphere, cosine, alignment and uniformity, anisotropy, what a prompt does, PCA and UMAP",
@@ -39,11 +39,11 @@ CHAPTERS = {
     ),
     "05_spread_out": (
         "isotropy and its measures, the Welch bound, what even directions buy under rounding",
-        0,
+        3,
     ),
     "06_matryoshka": (
         "vectors that may be cut: the loss, cutting right and wrong, the frontier, two-stage search",
-        0,
+        4,
     ),
     "07_quantization": (
         "vectors in bytes and bits, weights rounded or trained under rounding, llama.cpp, onnxruntime",
@@ -103,6 +103,12 @@ def stored_pictures(notebook):
     ]
 
 
+def shown_picture(name, notebook):
+    """The picture that stands for the notebook, with its description; None where it has none."""
+    pictures = stored_pictures(notebook)
+    return pictures[min(CHAPTERS[name][1], len(pictures) - 1)] if pictures else None
+
+
 def small(picture):
     """The JPEG `picture` at `WIDTH` pixels."""
     from PIL import Image
@@ -121,10 +127,9 @@ def row(name, notebook):
         raise ValueError(
             f"{name} has no entry in CHAPTERS of tools/readme_table.py; say there what it teaches"
         )
-    teaches, number = CHAPTERS[name]
-    shown = ""
-    if pictures := stored_pictures(notebook):
-        alt = re.split(r"[.:;|]", pictures[number][1])[0].strip().replace('"', "'")
+    shown, teaches = "", CHAPTERS[name][0]
+    if picture := shown_picture(name, notebook):
+        alt = re.split(r"[.:;|]", picture[1])[0].strip().replace('"', "'")
         shown = f'<img src="docs/pictures/{name}.jpg" width="160" alt="{alt}">'
     return f"| {shown} | [{name}](notebooks/{name}.ipynb) | {teaches} | {minutes(notebook)} |"
 
@@ -158,8 +163,8 @@ def main(arguments=None):
     readme.write_text(rewritten(readme.read_text("utf-8"), notebooks), "utf-8")
     PICTURES.mkdir(exist_ok=True)
     for name, notebook in notebooks.items():
-        if pictures := stored_pictures(notebook):
-            (PICTURES / f"{name}.jpg").write_bytes(small(pictures[CHAPTERS[name][1]][0]))
+        if picture := shown_picture(name, notebook):
+            (PICTURES / f"{name}.jpg").write_bytes(small(picture[0]))
     return 0
 
 

@@ -18,7 +18,7 @@
 # | Memory | about 1 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took.
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer.
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
