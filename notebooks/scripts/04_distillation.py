@@ -914,7 +914,8 @@ together
 # %% [markdown]
 # Three things to find: where prompts enter and what they do to queries and documents; which kind of pair the student orders
 # worst; and whether, in the table below the picture, the asymmetric search beats the symmetric one at every moment. The
-# explorer also takes your own run: `lab.explore.teacher_student(students["queries"])` shows section 6 in pictures.
+# explorer also takes a run of your own: `lab.explore.teacher_student(run)`, if the run kept snapshots
+# (`Recipe(snapshot_every=10)`; those of section 6 kept none, to be quick).
 #
 # ## 10. What the paper found, and what we found
 #
@@ -930,8 +931,8 @@ together
 #
 # - Matching compares a vector with its own target and with nothing else: small batches do, single texts do, no label is needed.
 # - The plain norm pulls as hard near the target as far away; squared norm and cosine let go on arrival.
-# - A teacher is asked once a text; its answers are kept. A wider one is cut and brought back to length 1, after a turn onto the
-#   principal axes where the cut is deep.
+# - A teacher is asked once a text; its answers are kept. A wider one is cut and brought back to length 1; a turn onto the
+#   principal axes before the cut kept far more of this teacher at every width.
 # - What is matched is learnt; what is only a negative stays behind, unless it is matched too.
 # - A shared space makes searches possible in which the large model indexes and the small one answers.
 # - The student inherits mistakes, prejudices and blind spots, also from texts that show none of them. It is measured, or it is
