@@ -451,6 +451,8 @@ Table(shown, caption=f"Three of {len(triples)} triples")
 # %% [markdown]
 # Three students learn from these triples by matching alone, and differ in one thing: which of the three vectors is matched. All
 # begin as the same micro model and take the same number of steps.
+# (The warning below is about texts that are the nearest of several queries: no text may stand twice in a batch, so some triples
+# wait for another epoch.)
 
 # %%
 guess = lab.explore.predict(
@@ -895,7 +897,8 @@ say(
 )
 
 # %% [markdown]
-# The contrastive loss divides cosines by a temperature of 0.05, so its pull on a vector can be twenty times that of a plain
+# The picture shows a threshold rather than a compromise: a plain distance pulls with the same strength however near the teacher is, so it
+# holds a vector where it is, or it does not. The contrastive loss divides cosines by a temperature of 0.05, so its pull on a vector can be twenty times that of a plain
 # distance; equal weights are not equal strength. The paper prints no weights; jina-embeddings-v5
 # ([arXiv:2602.15547](https://arxiv.org/abs/2602.15547)), with the same three losses, gives matching twice the weight of the others, the bundled
 # nano's recipe twenty-five times. Where the pairs are better than the teacher that holds the student back; where they are few and
