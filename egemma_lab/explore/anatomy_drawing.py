@@ -65,7 +65,7 @@ def redraw_anatomy(fig, anatomy, layer, head=None, *, without=None, title=None):
     size = 13 if len(tokens) <= 24 else max(7, 13 * 24 // len(tokens))
     axis = {"tickvals": place, "ticktext": tokens, "tickfont": {"size": size}}
     kind = "full" if anatomy.layer_types[layer - 1] == "full_attention" else "sliding"
-    name = title or f"Layer {layer} ({kind}), {_who(head)}, and what each token adds"
+    name = title or f"Layer {layer} ({kind}), {_who(head)}, and each token's share"
     fig.update_layout(
         title={"text": heading(name, SUBTITLE)},
         height=tall,
@@ -168,7 +168,7 @@ def _empty():
         },
         xaxis2={
             "domain": [0.63, 1],
-            "title": {"text": "share of the squared length"},
+            "title": {"text": "share of the vector"},
             "tickformat": ".0%",
             "nticks": 6,
             "zeroline": True,

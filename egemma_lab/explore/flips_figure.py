@@ -65,6 +65,7 @@ def redraw_flips(fig, flips, row, k, *, texts=None, name="the change", whole=Tru
         return
     lost = flips.lost(k)
     fig.data[3].update(x=np.arange(k + 1), y=np.bincount(lost, minlength=k + 1))
+    fig.layout.xaxis2.update(tick0=0, dtick=max(1, k // 5))
     curve = flip_curve(flips, k)
     for trace, side in zip(fig.data[4:], SIDES):
         mine = curve[curve["side"] == side]
@@ -186,6 +187,6 @@ def _empty():
     fig.update_yaxes(title_text="share", tickformat=".0%", rangemode="tozero", row=2, col=2)
     return fig.update_layout(
         legend={"orientation": "h", "x": 0, "y": -0.12},
-        legend2={"x": 1, "xanchor": "right", "y": 0.4, "yanchor": "top"},
+        legend2={"x": 1, "xanchor": "right", "y": -0.13, "yanchor": "top"},
         margin={"t": 130},
     )

@@ -24,7 +24,7 @@ def matryoshka_figure(maps, setting, shown, kind="plane"):
     are the same for every setting: the groups of points as `space_map` makes them, then the cosines.
     """
     bench = maps.bench
-    fig = make_subplots(1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.14, subplot_titles=[" ", " "])
+    fig = make_subplots(1, 2, column_widths=[0.58, 0.42], horizontal_spacing=0.2, subplot_titles=[" ", " "])
     fig.update_annotations(font_size=13)
     for trace in space_map(maps.view(setting, kind).points, bench.labels, bench.texts).data:
         fig.add_trace(trace, 1, 1)
@@ -54,7 +54,7 @@ def matryoshka_figure(maps, setting, shown, kind="plane"):
     fig.update_xaxes(ticktext=list(letters), tickangle=0, row=1, col=2, **axis)
     fig.update_yaxes(ticktext=names, autorange="reversed", row=1, col=2, **axis)
     fig.update_layout(
-        legend={"orientation": "h", "x": 0, "y": -0.16, "font": {"size": 12}}, margin={"t": 146}
+        legend={"orientation": "h", "x": 0, "y": -0.19, "font": {"size": 12}}, margin={"t": 146}
     )
     redraw_matryoshka(fig, maps, setting, shown, kind)
     return fig

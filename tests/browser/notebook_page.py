@@ -228,6 +228,18 @@ class Figure:
         """Title, traces and shapes as drawn: {"title": ..., "traces": [{"x": [...], ...}], "shapes": [...]}."""
         return self.locator.evaluate(_SHOWN)
 
+    def settled(self):
+        """What it shows once that stands still: a move may arrive in several pieces."""
+        seen = []
+
+        def still():
+            seen.append(self.shown())
+            self.page.wait_for_timeout(300)
+            return seen[-1] == self.shown()
+
+        self._wait(still, "a picture that does not come to rest")
+        return seen[-1]
+
     def wait_for_change(self, before):
         """What it shows as soon as that differs from `before`, an earlier `shown()`."""
         self._wait(lambda: self.shown() != before, f"the picture {before['title']!r} did not change")

@@ -71,7 +71,7 @@ def test_titles_say_what_is_seen(plain):
     assert "Layer 6 (full), head 2" in fig.layout.title.text
     assert "Layer 1 (sliding), mean of its heads" in anatomy_figure(plain, 1).layout.title.text
     assert "<b>Mine</b>" in anatomy_figure(plain, 1, title="Mine").layout.title.text
-    assert fig.layout.xaxis2.title.text == "share of the squared length"
+    assert fig.layout.xaxis2.title.text == "share of the vector"
     assert list(fig.layout.yaxis.ticktext) == plain.tokens
     assert fig.layout.yaxis.range[0] > fig.layout.yaxis.range[1]  # the first token on top
 
