@@ -18,7 +18,7 @@
 # |---|---|
 # | Time | about 1 minute on two CPU cores; the same on a T4 or an H200 (estimated) |
 # | Memory | about 1 GB |
-# | Needs | nothing but this machine: no token, no GPU, no download |
+# | Needs | nothing but this machine: no token, no GPU, no download (in Colab, `%pip install faiss-cpu` before section 6) |
 #
 # The last cell prints what it really took; the run stored here shared its processor with many others and took far longer. The metrics of a space are introduced in
 # [01](01_embeddings_and_their_geometry.ipynb).
@@ -529,7 +529,8 @@ say(
 )
 
 # %% [markdown]
-# And how the space itself changed over the bundled nano's whole training: follow *isoscore* and the spread-out loss while its stages pass.
+# And how the space itself changed over the bundled nano's whole training: follow *uniformity* and *effective rank* while its stages pass.
+# The spread-out loss is a part of the last two stages only; by then the matching has already spread the texts.
 
 # %%
 film = lab.explore.training_replay()
