@@ -28,6 +28,7 @@ exclude_patterns = [".*", "build", "dist", "runs", "tests", "notebooks/runs", "*
 
 nb_execution_mode = "off"  # what is shown is what is stored
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # links in computed sentences lead to pages too
 myst_heading_anchors = 3
 myst_enable_extensions = ["html_image"]
 nitpicky = True

@@ -31,15 +31,15 @@ CHAPTERS = {
     ),
     "03_contrastive_learning": (
         "temperature, batch size and the gradient cache, hard negatives, false negatives, collapse",
-        0,
+        1,
     ),
     "04_distillation": (
         "what is matched and why, a teacher wider than the student, asymmetric search, what a teacher passes on",
-        0,
+        4,
     ),
     "05_spread_out": (
         "isotropy and its measures, the Welch bound, what even directions buy under rounding",
-        3,
+        4,
     ),
     "06_matryoshka": (
         "vectors that may be cut: the loss, cutting right and wrong, the frontier, two-stage search",
@@ -47,7 +47,7 @@ CHAPTERS = {
     ),
     "07_quantization": (
         "vectors in bytes and bits, weights rounded or trained under rounding, llama.cpp, onnxruntime",
-        0,
+        2,
     ),
     "08_souping": (
         "mixtures, the search over them, averaged weights, the loss along the line between two models",
@@ -73,7 +73,7 @@ CHAPTERS = {
 PATHS = {
     "First time": ("00_start_here", "01_embeddings_and_their_geometry", "03_contrastive_learning", "05_spread_out",
                    "06_matryoshka"),
-    "To use and to ship": ("00_start_here", "02_the_model", "09_train_on_a_gpu", "10_judge_and_ship"),
+    "Practitioner": ("00_start_here", "02_the_model", "09_train_on_a_gpu", "10_judge_and_ship"),
 }  # fmt: skip
 BEGIN, END = "<!-- notebooks:begin -->\n", "<!-- notebooks:end -->"
 PICTURES = ROOT / "docs" / "pictures"
