@@ -261,7 +261,8 @@ say(
 )
 
 # %% [markdown]
-# So bits find the neighbourhood and not the order in it. The remedy: take more candidates than asked for and order them anew, with the query's floats against something finer. Against what?
+# So bits find the neighbourhood and not the order in it. The remedy: take more candidates than asked for and order them
+# anew, with the query's floats against something finer. Against what?
 
 # %%
 guess = lab.explore.predict(
@@ -458,7 +459,6 @@ guess = lab.explore.predict(
 guess
 
 # %%
-
 sample = texts[: sized(800, 100)]
 before = documents[: len(sample)]
 rounded, kept = {}, []
@@ -619,6 +619,9 @@ guess.reveal(
 )
 
 # %% [markdown]
+# Compare the gains with the spread of the seeds before believing them: one matrix of 32 rows has much to spare, and even
+# three values a weight hardly hurt it. This shows how it is done; what it buys a whole model, the next section measures.
+#
 # ## 7. The real thing: the nano's variants
 #
 # `nano-int8`, `nano-mixed` and `nano-int4` come with the package, stored in packed form: each was trained on under rounding,
