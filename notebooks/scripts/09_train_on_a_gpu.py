@@ -18,11 +18,11 @@
 #
 # | | |
 # |---|---|
-# | Time | about 2 minutes on two CPU cores; about 5 on a T4 or an H200 with the real model (estimated, no GPU was at hand) |
+# | Time | about 3 minutes on two CPU cores; about 5 on a T4 or an H200 with the real model (estimated, no GPU was at hand) |
 # | Memory | about 2 GB; with the real model about 11 GB of the GPU's (estimated from the counts below) |
 # | Needs | nothing but this machine. For the real model: a GPU, and a Hugging Face token whose account accepted the Gemma terms |
 #
-# The last cell prints what it really took. The recipe itself is told in notebooks 03 to 08; it helps to have seen
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. The recipe itself is told in notebooks 03 to 08; it helps to have seen
 # [00](00_start_here.ipynb) and [02](02_the_model.ipynb).
 
 # %%
@@ -546,6 +546,9 @@ passes_exercise
 passes_exercise.check(...)
 
 # %% [markdown]
+# The exercise counts products alone, as they are most of the work in a large model. In one as small as this the many small
+# operations count too, and the measured times are further apart.
+#
 # Which to take? The cache, when the batch is what does not fit: it holds any. Checkpointing, when one micro-batch does not
 # fit, because texts are long: it alone makes a single text cheaper. In a recipe they are two words:
 #
@@ -1053,7 +1056,8 @@ guess.reveal(
 # ## 9. Runs side by side
 #
 # All curves of both runs, and their maps of the same texts. Draw around a few points on one map: they stand out on the
-# other.
+# other. A panel without a line has nothing to show: these runs had no teacher to match, and their probe texts came without
+# labels and partners.
 
 # %%
 lab.explore.compare_runs(adapted)
@@ -1061,8 +1065,8 @@ lab.explore.compare_runs(adapted)
 # %% [markdown]
 # Three things to try:
 #
-# 1. **Find the step** at which the bold run leaves the gentle one, in the contrastive term and in the panels below. Which of
-#    them notices first?
+# 1. **Find the step** at which the bold run leaves the gentle one, in the contrastive term and in the panels below. The
+#    *effective rank* says how many directions the texts make use of: what became of it in the bold run?
 # 2. **Compare *start* and *end*** of one run on the two maps. Did an adaptation this short move the texts at all?
 # 3. **Train a third** with the form below: spread-out at 0, or a temperature of 0.2, and put it beside these two.
 #

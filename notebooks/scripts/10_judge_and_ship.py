@@ -23,7 +23,7 @@
 # | Memory | about 1.5 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took. It helps to have seen [00](00_start_here.ipynb) and
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to have seen [00](00_start_here.ipynb) and
 # [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
