@@ -17,12 +17,13 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores; about as long on a T4 or an H200 (estimated), for the models are tiny |
+# | Time | about 3 minutes on two CPU cores, about as long on a T4 or an H200 (both estimated: the models are tiny) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took. It helps to have seen [notebook 00](00_start_here.ipynb), which trains a real
-# model in two minutes; cosines, alignment and uniformity are explained in [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; the run stored here shared its processor with many others and took longer. It
+# helps to have seen [notebook 00](00_start_here.ipynb), which trains a real model in two minutes; cosines, alignment and
+# uniformity are explained in [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -1128,8 +1129,8 @@ Table(beside, caption="EmbeddingGemma, arXiv:2509.20354, beside this notebook")
 #
 # - [01_embeddings_and_their_geometry](01_embeddings_and_their_geometry.ipynb) has the measures that see a collapse;
 #   [02_the_model](02_the_model.ipynb) takes apart the model that these losses train.
-# - Notebook 04 adds the teacher's term, notebook 05 the spread-out term, which asks for the space to be used also where no
-#   exam does.
+# - [04_distillation](04_distillation.ipynb) adds the teacher's term, [05_spread_out](05_spread_out.ipynb) the spread-out term,
+#   which asks for the space to be used also where no exam does.
 # - Your own pairs: `lab.train("micro", rows, recipe=lab.Recipe(weights={"spread_out": 0, "matching": 0}), output=...)`.
 
 # %%
