@@ -47,12 +47,13 @@ def make_film(moments=5, texts=24, axes=6, seed=0, stages=("first", "second")):
     )
 
 
-def kept_by(move, times=100):
+def kept_by(move, times=50):
     """Bytes that a call of `move(i)` leaves behind, the mean over so many calls, once caches are full.
 
-    Of Python and numpy: a thousand moves that leave a thousand times this behind would be seen after a tenth of them.
+    Of Python and numpy. The traced sizes see what the most memory ever held does not: growth in a process that was
+    larger before.
     """
-    for i in range(20):
+    for i in range(10):
         move(i)
     tracemalloc.start()
     try:
