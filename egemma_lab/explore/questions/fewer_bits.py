@@ -4,8 +4,8 @@ from egemma_lab.explore.exercises import Exercise
 
 QUESTIONS = {
     "code_of_a_number": Exercise(
-        "One dimension of the stored vectors ranges from −0.4 to 0.6. Which `int8` code does the value 0.3 get? The range is "
-        "divided into 255 buckets, a code is the number of the bucket, rounded down, less 128.",
+        "One dimension of the stored vectors ranges from −0.4 to 0.6. Which `int8` code does the value 0.3 get? The "
+        "range is divided into 255 buckets, a code is the number of the bucket, rounded down, less 128.",
         50,
         tolerance=1e-6,
         wrong=[
@@ -15,15 +15,16 @@ QUESTIONS = {
             (-52, "Buckets are counted from the smallest value of the range, −0.4, not from 0."),
             (0.7, "That is how far 0.3 lies along the range. Which of the 255 buckets is that?"),
         ],
-        right="(0.3 + 0.4) · 255 = 178.5, so bucket 178, and 178 − 128 = 50. It will be read as the middle of its bucket.",
-        solution="The range is 1 wide, a bucket 1/255. From −0.4 to 0.3 it is 0.7, which is 178.5 buckets: bucket number "
-        "178. As int8: 178 − 128 = 50.",
+        right="(0.3 + 0.4) · 255 = 178.5, so bucket 178, and 178 − 128 = 50. It will be read as the middle of its "
+        "bucket.",
+        solution="The range is 1 wide, a bucket 1/255. From −0.4 to 0.3 it is 0.7, which is 178.5 buckets: bucket "
+        "number 178. As int8: 178 − 128 = 50.",
         minutes=3,
         difficulty="easy",
     ),
     "bytes_of_an_index": Exercise(
-        "Ten million vectors of width 256 are held as bits, with an int8 copy beside them for the second look. How many "
-        "gigabytes (10⁹ bytes) is that?",
+        "Ten million vectors of width 256 are held as bits, with an int8 copy beside them for the second look. How "
+        "many gigabytes (10⁹ bytes) is that?",
         2.88,
         wrong=[
             (0.32, "Those are the bits alone: 32 bytes a vector. The copy has a byte a dimension."),
@@ -39,8 +40,8 @@ QUESTIONS = {
         difficulty="easy",
     ),
     "weight_in_a_block": Exercise(
-        "In a block of Q4_0 the weight of largest magnitude is −4.0. As which number is the weight 1.3 read back? The scale "
-        "is the largest weight, sign and all, divided by −8; codes are the nearest whole numbers from −8 to 7.",
+        "In a block of Q4_0 the weight of largest magnitude is −4.0. As which number is the weight 1.3 read back? The "
+        "scale is the largest weight, sign and all, divided by −8; codes are the nearest whole numbers from −8 to 7.",
         1.5,
         wrong=[
             (3, "That is its code. Times the scale, please."),
@@ -50,14 +51,15 @@ QUESTIONS = {
             (0.5, "That is the scale, the distance between two neighbours."),
             (8 / 7, "The scale divides by 8: it is chosen so that the largest weight gets −8 exactly."),
         ],
-        right="Scale 0.5, code 3. The largest weight gets −8 and is kept exactly, all others are off by up to half a scale.",
+        right="Scale 0.5, code 3. The largest weight gets −8 and is kept exactly. Others are off by up to half a "
+        "scale, and by up to a whole one near the end where the code 8 is missing.",
         solution="Scale: −4.0 / −8 = 0.5. 1.3 / 0.5 = 2.6, rounded 3. Read back: 3 · 0.5 = 1.5.",
         minutes=4,
         difficulty="medium",
     ),
     "size_of_a_model": Exercise(
-        "Q4_0 stores blocks of 32 weights: 4 bits each, and one scale of 16 bits. How many megabytes (10⁶ bytes) do 308 "
-        "million weights take?",
+        "Q4_0 stores blocks of 32 weights: 4 bits each, and one scale of 16 bits. How many megabytes (10⁶ bytes) do "
+        "308 million weights take?",
         308 * 4.5 / 8,
         wrong=[
             (154, "The scales are missing: 16 bits for every 32 weights."),
@@ -72,8 +74,8 @@ QUESTIONS = {
         difficulty="easy",
     ),
     "gradient_past_a_rounding": Exercise(
-        "A weight w = 1.2 is rounded to a whole number before use, and the loss is (round(w) − 1.6)². Which gradient does w "
-        "get with the straight-through estimator?",
+        "A weight w = 1.2 is rounded to a whole number before use, and the loss is (round(w) − 1.6)². Which gradient "
+        "does w get with the straight-through estimator?",
         -1.2,
         wrong=[
             (

@@ -6,8 +6,8 @@ from egemma_lab.explore.exercises import Exercise
 
 QUESTIONS = {
     "cosine_of_two_prefixes": Exercise(
-        "A question `[0, 0.6, 0, 0.8]` and a document `[0.1, 0.7, 0.5, 0.5]`, both of length 1, are cut to their first two "
-        "numbers. What is the cosine of the two prefixes?",
+        "A question `[0, 0.6, 0, 0.8]` and a document `[0.1, 0.7, 0.5, 0.5]`, both of length 1, are cut to their first "
+        "two numbers. What is the cosine of the two prefixes?",
         0.7 / math.sqrt(0.5),
         wrong=[
             (
@@ -25,14 +25,14 @@ QUESTIONS = {
         ],
         right="0.42 / (0.6 · √0.5): the cut document looks almost exactly where the cut question looks.",
         solution="The prefixes are [0, 0.6] and [0.1, 0.7]. Dot product: 0.6 · 0.7 = 0.42. Lengths: 0.6 and "
-        "√(0.01 + 0.49) = √0.5, about 0.707. Cosine: 0.42 / (0.6 · 0.707), about 0.990. Without normalising it would have "
-        "been 0.42, and a worse document with a longer prefix would have passed it.",
+        "√(0.01 + 0.49) = √0.5, about 0.707. Cosine: 0.42 / (0.6 · 0.707), about 0.990. Without normalising it would "
+        "have been 0.42, and a worse document with a longer prefix would have passed it.",
         minutes=4,
         difficulty="easy",
     ),
     "length_of_a_prefix": Exercise(
-        "A random direction in 256 dimensions is cut to its first 64 numbers. How long is the prefix, about? (The square "
-        "root of the mean squared length.)",
+        "A random direction in 256 dimensions is cut to its first 64 numbers. How long is the prefix, about? (The "
+        "square root of the mean squared length.)",
         0.5,
         tolerance=0.01,
         wrong=[
@@ -44,9 +44,9 @@ QUESTIONS = {
             (4, "64 numbers of 1/16 each: add their squares, not themselves."),
         ],
         right="√(64/256). A prefix that is much longer than this holds more than its share: the columns have an order.",
-        solution="All 256 squares sum to 1 and none is preferred, so 64 of them sum to 64/256 = 1/4 on average. The length "
-        "is the root of it, 1/2. Compare the lengths that the notebook measured: what lies above is what training, or a "
-        "rotation, has moved to the front.",
+        solution="All 256 squares sum to 1 and none is preferred, so 64 of them sum to 64/256 = 1/4 on average. The "
+        "length is the root of it, 1/2. Compare the lengths that the notebook measured: what lies above is what "
+        "training, or a rotation, has moved to the front.",
         minutes=4,
         difficulty="medium",
     ),
@@ -61,15 +61,15 @@ QUESTIONS = {
             (0, "Every column stands in the full width, at least."),
         ],
         right="256 and 128. Columns 0 to 31 are in all four: what must be right everywhere is learnt there.",
-        solution="A prefix of width m holds the columns 0 to m − 1. Column 100 is in those of 256 and 128, and not in those "
-        "of 64 and 32.",
+        solution="A prefix of width m holds the columns 0 to m − 1. Column 100 is in those of 256 and 128, and not in "
+        "those of 64 and 32.",
         minutes=2,
         difficulty="easy",
     ),
     "price_of_two_looks": Exercise(
-        "A corpus has 1,000,000 vectors of 256 numbers. A first look compares only the first 32 numbers of each, a second "
-        "look compares the best 1,000 at full width. How many times fewer multiplications is that than one search at full "
-        "width?",
+        "A corpus has 1,000,000 vectors of 256 numbers. A first look compares only the first 32 numbers of each, a "
+        "second look compares the best 1,000 at full width. How many times fewer multiplications is that than one "
+        "search at full width?",
         256e6 / (32e6 + 256e3),
         wrong=[
             (
