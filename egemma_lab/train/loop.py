@@ -1,6 +1,7 @@
 """The training loop. What else a run does hangs on callbacks.py; how it begins is in setup.py."""
 
 import contextlib
+import functools
 import time
 
 import numpy as np
@@ -10,8 +11,8 @@ from egemma_lab.train.gradient_cache import encode_and_backward
 from egemma_lab.train.interrupt import InterruptFlag
 from egemma_lab.train.micro_batches import Ahead, encoder, tokenize_batch
 from egemma_lab.train.non_finite import refuse_non_finite
-from egemma_lab.train.optimizer import average_gradients, learning_rate
-from egemma_lab.train.processes import agree, share_of_batch, shared_mean, shared_sum
+from egemma_lab.train.optimizer import learning_rate, sum_gradients
+from egemma_lab.train.processes import agree, of_whole_batch, share_of_batch, shared_mean, shared_sum
 from egemma_lab.train.recipe import Recipe
 from egemma_lab.train.setup import Given, set_up
 
@@ -120,7 +121,7 @@ def _loop(state, batches, interrupt):
         _seed_step(recipe.seed, step, accelerator.process_index)
         tokens = batches.next()
         _teach_ahead(state, step)
-        loss = _loss_over_batch(state, tokens)
+        loss = loss_over_batch(state, tokens)
         rate = learning_rate(recipe, step, _progress_within(state))
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -128,7 +129,7 @@ def _loop(state, batches, interrupt):
         output = encode_and_backward(
             encode, tokens.micro_batches, loss, cache=recipe.gradient_cache, backward=accelerator.backward
         )
-        average_gradients(accelerator, parameters)
+        sum_gradients(accelerator, parameters)
         gradient_norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm))
         terms = shared_mean(accelerator, output.terms)
         refuse_non_finite(state, tokens.batch, terms, gradient_norm)
@@ -181,13 +182,14 @@ def _teach_ahead(state, step):
         state.teacher.vectors(of_role, role)
 
 
-def _loss_over_batch(state, tokens):
-    """The recipe's loss as a function of the vectors of all of a batch's texts, the teacher's at hand."""
+def loss_over_batch(state, tokens):
+    """The recipe's loss over the whole batch as a function of this process's vectors, the teacher's at hand."""
     batch, device = tokens.batch, state.model.device
-    ids = {
-        name: torch.as_tensor(getattr(batch, name), device=device) for name in ("query_ids", "positive_ids")
+    whole = functools.partial(of_whole_batch, state.accelerator)
+    known = {
+        name: whole(torch.as_tensor(getattr(batch, name), device=device))
+        for name in ("query_ids", "positive_ids")
     }
-    targets = {}
     if state.teacher is not None:
         for name, texts, role in (
             ("teacher_query", batch.anchors, "query"),
@@ -195,8 +197,10 @@ def _loss_over_batch(state, tokens):
             ("teacher_negative", batch.negatives, "document"),
         ):
             if texts is not None:
-                targets[name] = torch.as_tensor(state.teacher.vectors(texts, role), device=device)  # (B, d)
-    return lambda vectors: state.loss(*tokens.split(vectors), **ids, **targets)
+                known[name] = whole(
+                    torch.as_tensor(state.teacher.vectors(texts, role), device=device)
+                )  # (B, d)
+    return lambda vectors: state.loss(*map(whole, tokens.split(vectors)), **known)
 
 
 @contextlib.contextmanager

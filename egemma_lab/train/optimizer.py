@@ -1,4 +1,4 @@
-"""The step sizes: AdamW, its learning rate over the run, and gradients averaged over processes."""
+"""The step sizes: AdamW, its learning rate over the run, and gradients summed over processes."""
 
 import math
 
@@ -36,8 +36,8 @@ def learning_rate(recipe, step, progress):
     return recipe.learning_rate * climb * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
-def average_gradients(accelerator, parameters):
-    """Every process's gradients become the mean over processes: each saw its own rows of the batch.
+def sum_gradients(accelerator, parameters):
+    """Every process's gradients become the sum over processes: each has back-propagated into its own rows.
 
     One reduction after the backward pass instead of DistributedDataParallel's hooks inside it: the same
     numbers, and it works however often the model was called in the step (micro-batches, GradCache's replays).
@@ -46,6 +46,6 @@ def average_gradients(accelerator, parameters):
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients])
-    flat = accelerator.reduce(flat, reduction="mean")
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients])):
-        gradient.copy_(mean.view_as(gradient))
+    flat = accelerator.reduce(flat, reduction="sum")
+    for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients])):
+        gradient.copy_(total.view_as(gradient))

@@ -1,7 +1,8 @@
 """What several processes (`accelerate launch`) must agree on. With one process each of these does nothing.
 
-Every process takes its share of a batch's rows and computes the losses over it; gradients and logged terms
-are the mean over processes. In-batch negatives are those of a process's own share.
+Every process encodes its share of a batch's rows. The vectors are then gathered, so that each computes the losses
+of the whole batch, all its rows as negatives and all its duplicates known, and back-propagates into its own rows alone.
+The sum of the processes' gradients is the gradient that one process with the whole batch would have.
 """
 
 import dataclasses
@@ -21,6 +22,15 @@ def share_of_batch(accelerator, batch):
         if getattr(batch, name) is not None
     }
     return dataclasses.replace(batch, **cut)
+
+
+def of_whole_batch(accelerator, rows):
+    """(b, ...) of this process -> (B, ...) of all, in the batch's order. Gradient flows into this process's rows."""
+    if accelerator.num_processes == 1 or rows is None:
+        return rows
+    parts = list(accelerator.gather(rows.detach().contiguous()).chunk(accelerator.num_processes))
+    parts[accelerator.process_index] = rows
+    return torch.cat(parts)
 
 
 def shared_mean(accelerator, terms):

@@ -894,9 +894,11 @@ say(
 # accelerate launch --multi_gpu --num_processes 4 train_mine.py MODEL pairs.jsonl recipe.yaml runs/many
 # ```
 #
-# What changes is what a step sees. Each process takes its share of the batch's rows, computes the losses over them, and the
-# gradients are averaged; only the first process writes. So `batch_size` is that of all together, and the in-batch negatives
-# are those of a process's own share. Two processes on this machine's processor, started the way accelerate starts them:
+# What changes is who encodes what. Each process takes its share of the batch's rows and encodes them, with the memory that
+# its share needs. The vectors are then gathered: every process computes the loss of the **whole** batch, all its rows as
+# negatives, and back-propagates into its own rows; the gradients are summed. So `batch_size` is that of all together, a
+# step is the step that one GPU would have taken, up to the order of sums, and only the first process writes. Two processes
+# on this machine's processor, started the way accelerate starts them:
 
 # %%
 environment["ACCELERATE_USE_CPU"] = "true"  # two processes cannot share one GPU here
@@ -908,27 +910,28 @@ assert ended.returncode == 0, ended.stderr[-2000:]
 two = lab.load_run(work / "two")
 widest = f"contrastive/{made.widths[0]}"
 first = {"one process": whole.history.iloc[0], "two processes": two.history.iloc[0]}
-choices = {"one process": short.batch_size, "two processes": short.batch_size // 2}
 Table(
     pd.DataFrame(
         {
             name: {
-                "choices of a query": choices[name],
-                "their logarithm": np.log(choices[name]),
+                "choices of a query": short.batch_size,
+                "their logarithm": np.log(short.batch_size),
                 f"contrastive term at width {made.widths[0]}": row[widest],
+                "length of the gradient": row["gradient_norm"],
                 "tokens": row["tokens"],
             }
             for name, row in first.items()
         }
     ),
     caption="The first step, with the same weights and the same batch",
-    digits=3,
+    digits=4,
 )
 
 # %% [markdown]
-# The same batch, and an easier exam: a query chooses among half as many. The logarithm of the choices is what a model pays
-# that knows nothing; compare its fall with the term's. To leave the exam as it was, multiply `batch_size` by the number of
-# GPUs. The memory a process needs grows by one more copy of the gradients, 4 bytes a weight, while they are averaged.
+# The same batch, the same exam, the same step. Had each process computed the loss over its own rows alone, a query would
+# have chosen among half as many, and the exam would have become easier with every GPU that is added; some training scripts
+# do that without a word. What grows is small: every process holds the vectors of the whole batch, and one more copy of the
+# gradients, 4 bytes a weight, while they are summed.
 #
 # ### Exercise 4
 

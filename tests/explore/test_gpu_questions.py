@@ -13,7 +13,7 @@ from egemma_lab.model import EmbeddingGemma, preset_config
 from egemma_lab.train import Recipe
 from egemma_lab.train.gradient_cache import encode_and_backward
 from egemma_lab.train.optimizer import make_optimizer
-from egemma_lab.train.processes import share_of_batch
+from egemma_lab.train.processes import of_whole_batch, share_of_batch
 
 
 def answer(name):
@@ -68,7 +68,9 @@ def test_the_passes_of_cache_and_checkpointing():
     assert both / plain == answer("passes_of_cache_and_checkpointing")
 
 
-def test_the_share_of_one_of_four_processes(tiny_pairs):
+def test_the_positives_of_all_four_processes_are_choices(tiny_pairs):
     batch = BatchPlan(tiny_pairs, 32).batch(0)
     share = share_of_batch(SimpleNamespace(num_processes=4, process_index=1), batch)
-    assert len(share.positives) / len(batch.positives) * 256 == answer("negatives_on_four_gpus")
+    gathered = SimpleNamespace(num_processes=4, process_index=1, gather=lambda rows: rows.repeat(4, 1))
+    vectors = of_whole_batch(gathered, torch.ones(len(share.positives), 3))
+    assert len(vectors) / len(batch.positives) * 256 == answer("negatives_on_four_gpus")

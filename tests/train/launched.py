@@ -1,5 +1,6 @@
 """Script of test_processes.py, started by `accelerate launch`: a few steps on the CPU in several processes."""
 
+import os
 import sys
 
 import torch
@@ -23,4 +24,5 @@ if __name__ == "__main__":
             show_progress_bar=False,
         )
         weights = torch.cat([p.detach().flatten() for p in run.model.parameters()])
-        print(f"{run.status} {weights.double().sum().item():.17g}", flush=True)
+        with open(f"{sys.argv[1]}-{os.environ['RANK']}.txt", "a") as file:
+            print(run.status, f"{weights.double().sum().item():.17g}", file=file)

@@ -65,20 +65,22 @@ QUESTIONS = {
         tolerance=5e-3,
     ),
     "negatives_on_four_gpus": Exercise(
-        "`Recipe(batch_size=256)` is started on four GPUs with `accelerate launch`. In-batch negatives are those "
-        "of a process's own share. Among how many positives does a query look for its own?",
-        64,
+        "`Recipe(batch_size=256)` is started on four GPUs with `accelerate launch`. Each encodes its share, and the "
+        "vectors are gathered before the loss. Among how many positives does a query look for its own?",
+        256,
         wrong=[
-            (256, "That is the whole batch; each of the four processes sees its share of it."),
+            (
+                64,
+                "That is the share one process encodes. The vectors of all four are gathered before the loss.",
+            ),
             (1024, "`batch_size` counts all processes together: nothing is multiplied."),
-            (63, "Those are the wrong ones: its own positive is a choice as well."),
-            (255, "Those are the other pairs of the whole batch; a process sees only its share."),
-            (65, "There is no hard negative here: 256 pairs over four processes."),
+            (255, "Those are the wrong ones: its own positive is a choice as well."),
+            (63, "Those are the other pairs of a share; the loss sees all four shares."),
             (4, "That is the number of processes."),
         ],
-        right="256 / 4. To keep the exam as hard as on one GPU, multiply the batch size by the number of GPUs.",
-        solution="Each process takes 256 / 4 = 64 pairs and computes the losses over these; then the gradients "
-        "are averaged.",
+        right="The exam is as hard as on one GPU, whatever their number.",
+        solution="4 · 64 = 256. Each process computes the loss of the whole batch, back-propagates into its own 64 "
+        "pairs, and the four gradients add up to that of the whole.",
         minutes=2,
         difficulty="easy",
     ),

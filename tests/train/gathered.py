@@ -1,0 +1,52 @@
+"""Script of test_whole_batch.py: one batch's gradient, in float64, computed by as many processes as were started."""
+
+import sys
+from types import SimpleNamespace
+
+import torch
+from accelerate import Accelerator
+from fake_teacher import FakeTeacher
+from forked_runs import pairs
+from runs import quick
+
+from egemma_lab.data import BatchPlan
+from egemma_lab.losses import RecipeLoss
+from egemma_lab.model import new_model, train_tokenizer
+from egemma_lab.train.gradient_cache import encode_and_backward
+from egemma_lab.train.loop import loss_over_batch
+from egemma_lab.train.micro_batches import encoder, tokenize_batch
+from egemma_lab.train.optimizer import sum_gradients
+from egemma_lab.train.processes import share_of_batch, shared_mean
+
+
+def gradient(accelerator, cache):
+    """(the gradient of all parameters, the terms) of one batch of eight rows, two of which have the same answer."""
+    rows = pairs()[:8]
+    texts = [text for row in rows for text in row.values()]
+    model = new_model("micro", train_tokenizer(texts, vocab_size=400), seed=0).double().train()
+    recipe = quick(weights={}, token_budget=60, precision="float32")
+    batch = BatchPlan(rows, 8).batch(0)
+    batch.positive_ids[6] = batch.positive_ids[1]  # on two processes they lie apart, and must be known as one
+    batch = share_of_batch(accelerator, batch)
+    tokens = tokenize_batch(model, batch, recipe)
+    teacher = SimpleNamespace(vectors=lambda texts, role: FakeTeacher(64).encode(texts, role=role))
+    state = SimpleNamespace(
+        accelerator=accelerator,
+        model=model,
+        teacher=teacher,
+        loss=RecipeLoss(dims=model.widths, hardness=2.0),
+    )
+    loss = loss_over_batch(state, tokens)
+    output = encode_and_backward(encoder(model, "float32"), tokens.micro_batches, loss, cache=cache)
+    parameters = list(model.parameters())
+    sum_gradients(accelerator, parameters)
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    return flat, shared_mean(accelerator, output.terms)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    accelerator = Accelerator(cpu=True)
+    found = {cache: gradient(accelerator, cache) for cache in (False, True)}
+    if accelerator.is_main_process:
+        torch.save(found, sys.argv[1])
