@@ -79,15 +79,15 @@ def experiment_figure(results, *, view=None):
     return fig
 
 
-def describe_experiment(results):
-    """The figure in words, for `show`.
+def describe_experiment(results, *, view=None):
+    """The figure in words, for `show`; `view` as in `experiment_figure`.
 
     >>> describe_experiment({"question": "Which?", "baseline": "a", "arms": {"a": {}, "b": {}}, "seeds": [0]})
     "Which? One line an arm (b), its difference from 'a' in nDCG@10 with a 95% interval and 1 seed."
     """
     others = ", ".join(arm for arm in results["arms"] if arm != results["baseline"])
-    count = len(results["seeds"])
+    count, looked = len(results["seeds"]), "" if view is None else f", seen as {view!r},"
     return (
-        f"{results['question']} One line an arm ({others}), its difference from {results['baseline']!r} in nDCG@10 "
-        f"with a 95% interval and {count} seed{'' if count == 1 else 's'}."
+        f"{results['question']} One line an arm ({others}), its difference from {results['baseline']!r} in nDCG@10"
+        f"{looked} with a 95% interval and {count} seed{'' if count == 1 else 's'}."
     )

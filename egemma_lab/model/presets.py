@@ -1,7 +1,6 @@
 """The sizes a model comes in, and fresh models of these sizes."""
 
 import torch
-from torch import nn
 
 from egemma_lab.model.embedding_gemma import EmbeddingGemma, EmbeddingGemmaConfig
 from egemma_lab.model.token_table import POST_NORM
