@@ -34,15 +34,13 @@ def paired(a, b, seed=0):
     difference, n = float(by_seed.mean()), len(seeds)
     rng = np.random.default_rng(seed)
     stretch = np.sqrt(n / (n - 1)) if n > 1 else 0.0
-    drawn = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        rows = rng.integers(n, size=n)
-        over_questions = np.zeros(n)
-        for gap in gaps.values():
-            columns = rng.integers(gap.shape[1], size=gap.shape[1])
-            over_questions += gap[:, columns].mean(axis=1) / len(gaps)
-        # questions move the mean of all seeds, seeds move around it
-        drawn[i] = over_questions.mean() + stretch * (by_seed[rows].mean() - difference)
+    # seeds move around the mean of all, questions move that mean
+    rows = rng.integers(n, size=(RESAMPLES, n))
+    drawn = stretch * (by_seed[rows].mean(axis=1) - difference)  # (RESAMPLES,)
+    for gap in gaps.values():
+        count = gap.shape[1]
+        times = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)  # how often each was drawn
+        drawn += times @ gap.mean(axis=0) / count / len(gaps)
     low, high = np.quantile(drawn, [0.025, 0.975])
     beyond = min((drawn <= 0).mean(), (drawn >= 0).mean())
     spread = np.mean([gap.mean(axis=0).std() for gap in gaps.values()])
