@@ -120,7 +120,8 @@ def neighbour_table(flips, row, k, texts=None):
 
     >>> import numpy as np
     >>> before = np.array([[1.0, 0.0], [0.9, 0.1], [0.6, 0.4], [0.0, 1.0]])
-    >>> neighbour_table(find_flips(before, before), 0, 1, ["a", "b", "c", "d"])
+    >>> table = neighbour_table(find_flips(before, before), 0, 1, ["a", "b", "c", "d"])
+    >>> print(repr(table).replace(chr(160), " "))  # blanks that do not break a line
     Neighbours of “a”
     change text  rank before  rank after  cosine before  cosine after  margin before
     = kept    b            1           1          0.994         0.994          0.162

@@ -230,8 +230,8 @@ guess.reveal(
         if gain["low"] > 0 or gain["high"] < 0
         else ": 0 lies in it, so nothing is shown."
     )
-    + f" The loss falls from {table.loc[list(specialists), 'loss (nats)'].mean():.3f} on average to "
-    f"{table.loc['plain soup', 'loss (nats)']:.3f}.",
+    + f" The loss is {table.loc[list(specialists), 'loss (nats)'].mean():.3f} on their average and "
+    f"{table.loc['plain soup', 'loss (nats)']:.3f} for the soup.",
 )
 
 # %% [markdown]
@@ -448,7 +448,7 @@ guess.reveal(
 #
 # The height of the hill between two models is called the **barrier** (Frankle et al. 2020,
 # [arXiv:1912.05671](https://arxiv.org/abs/1912.05671), who measured when finetunings of one start stop having one). For models
-# trained from different random starts the explanation is the same as for twins: each has found an order of its own for
+# trained from different random starts the usual explanation is that of twins: each has found an order of its own for
 # its neurons. Undo the order, and much of the barrier goes away
 # ([arXiv:2209.04836](https://arxiv.org/abs/2209.04836)). Here are two of that kind, trained live: `micro` models, a tenth
 # of the nano, which begin with the random numbers of seeds 0 and 1 and then see the same batches. And two siblings, which

@@ -198,7 +198,7 @@ alarm
 
 # %%
 rng = np.random.default_rng(0)
-trials = sized(40, 4)
+trials = sized(40, 6)
 
 
 def equal_arm():
@@ -410,12 +410,12 @@ stages:
     sources: [{{of: python, limit: 4000}}]
     recipe: {{batch_size: 32, learning_rate: 3e-3, max_tokens: 32, weights: {{matching: 0}}, snapshot_every: 0}}
 scales:
-  here: {{stages: {{train: {{recipe: {{steps: {sized(120, 3)}}}}}}}}}
+  here: {{stages: {{train: {{recipe: {{steps: {sized(80, 3)}}}}}}}}}
 """
 folder = Path(tempfile.mkdtemp())
 (folder / "config.yaml").write_text(config)
 own = lab.experiments.run_experiment(
-    folder / "config.yaml", scale="here", seeds=sized(3, 2), output=folder, show_progress_bar=False
+    folder / "config.yaml", scale="here", seeds=2, output=folder, show_progress_bar=False
 )
 show(lab.explore.experiment_figure(own), lab.explore.describe_experiment(own))
 
