@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 
@@ -93,12 +91,7 @@ def test_each_distinct_prompt_once(panel, micro_model):
     assert sorted(prompts) == sorted(set(micro_model.prompts.values()))
 
 
-def test_it_answers_at_once_and_keeps_nothing(panel):
-    panel.text.value = "warm up"
-    seconds = []
+def test_few_dissections_are_kept(panel):
     for i in range(20):
-        began = time.process_time()
         panel.text.value = f"Mars passes a cold moon {i}."
-        seconds.append(time.process_time() - began)
-    assert sorted(seconds)[10] < 0.1
     assert panel._dissect.cache_info().currsize <= 8
