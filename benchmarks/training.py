@@ -82,7 +82,10 @@ def theirs(pairs, targets, options, folder):
         },
     )
     rows = pairs.select_columns(["anchor", "positive", "negative"]).add_column("label", targets.tolist())
-    SentenceTransformerTrainer(model, args=arguments, train_dataset=rows, loss=nearest_losses(model)).train()
+    trainer = SentenceTransformerTrainer(
+        model, args=arguments, train_dataset=rows, loss=nearest_losses(model), callbacks=[Watch()]
+    )
+    trainer.train()
     return np.diff(ends)
 
 

@@ -58,7 +58,7 @@ class Bench:
         self.widths = sorted(self.model.widths)
         self.full = Setting(self.widths[-1])
         self._order = np.array(tie_order([str(row) for row in range(len(self.texts))]))
-        self._encoded, self._tables, self._comparisons, self._kept = {}, {}, {}, {}
+        self._encoded, self._tables, self._rows, self._comparisons, self._kept = {}, {}, {}, {}, {}
 
     @property
     def metrics(self):
@@ -147,8 +147,11 @@ class Bench:
 
     def row(self, setting):
         """The row of `table` that belongs to a setting."""
-        table = self.table(setting.weights)
-        return table[(table["width"] == setting.width) & (table["precision"] == setting.vectors)].iloc[0]
+        if setting not in self._rows:
+            table = self.table(setting.weights)
+            at = (table["width"] == setting.width) & (table["precision"] == setting.vectors)
+            self._rows[setting] = table[at].iloc[0]
+        return self._rows[setting]
 
     def comparison(self, setting):
         """Every metric here and without any loss: a DataFrame with `metric`; `here`, `full`, and `difference`, paired
