@@ -64,10 +64,13 @@ class CompareRuns(Panel):
     def add(self, *runs):
         """Put more runs into the comparison: anything that `as_compared` takes, under a name that is free."""
         self.runs = as_compared(*({run.name: run} for run in self.runs), *runs)
-        self.part.options = _named_parts(self.runs)
         with self.curves.batch_update():
             self.curves.data = ()
             self.curves.add_traces(comparison_curves(self.runs).data)
+        chosen = self.part.value
+        self.part.options = _named_parts(self.runs)  # which chooses the first, and draws it
+        if chosen in dict(self.part.options).values():
+            self.part.value = chosen
         self._draw_curves()
         self.maps.offer(self.runs)
 

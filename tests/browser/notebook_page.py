@@ -245,6 +245,11 @@ class Figure:
         self._wait(lambda: self.shown() != before, f"the picture {before['title']!r} did not change")
         return self.shown()
 
+    def wait_for_traces(self, count):
+        """What it shows once it has so many traces; they may come one by one."""
+        self._wait(lambda: len(self.shown()["traces"]) == count, f"a picture without {count} traces")
+        return self.shown()
+
     def _wait(self, condition, otherwise):
         until = time.monotonic() + DRAWING / 1000
         while not condition():

@@ -52,6 +52,6 @@ def test_compare_runs(open_notebook):
     notebook.choose("model", "micro, from the teacher's words")
     notebook.button("Train").click()
     expect(notebook.place.get_by_text("in the comparison")).to_be_visible(timeout=180_000)
-    assert len(curves.shown()["traces"]) == 16
+    curves.wait_for_traces(16)
     notebook.choose("right map", "fresh-1, end")
     notebook.look("compare_runs_fresh")

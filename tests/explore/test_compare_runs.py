@@ -44,6 +44,18 @@ def test_a_run_can_be_added():
     assert len(panel.runs) == 3
 
 
+def test_a_run_can_be_added_while_one_width_is_looked_at():
+    wide = {
+        f"{term}/{width}": [1.0, 2.0, 3.0] for term in ("contrastive", "spread_out") for width in (64, 32)
+    }
+    panel = compare_runs({"a": history(**wide)})
+    panel.part.value = "32"
+    panel.add({"b": history(**wide)})
+    assert panel.error is None
+    assert panel.part.value == "32"
+    assert_drawn(panel, comparison_curves(panel.runs, part="32"))
+
+
 @pytest.fixture
 def panel(tiny_pairs, fake_teacher, tmp_path):
     fake_teacher = type(fake_teacher)(width=64)
