@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from egemma_lab.explore.film_controls import film_buttons, film_slider
 from egemma_lab.explore.playground_drawing import SPACE_TRACES
 from egemma_lab.explore.playground_figure import HEIGHT, moving, playground_figure
 from egemma_lab.explore.playground_sides import advance, begin, describe_both
-from egemma_lab.explore.style import INK
 
 PICTURES = 40  # frames of a page: with all 40 it weighs under 300 kB
 DIGITS = 3  # of coordinates: a thousandth of the circle is less than a pixel
@@ -43,10 +43,11 @@ def playground_page(a="the paper's", b="collapse", *, space="circle", seed=0, st
         changes = moving(moment)
         frames.append(go.Frame(name=str(number), traces=which, data=[_frame(changes[i]) for i in which]))
     page.frames = frames
+    names = [f"step {moment[0].state.steps}" for moment in film]
     page.update_layout(
         meta={"alt": describe_both(film[-1])},
-        sliders=[_slider([f"step {moment[0].state.steps}" for moment in film])],
-        updatemenus=[_buttons()],
+        sliders=[film_slider(names, len(names) - 1, x=0.29, len=0.71, y=-0.06, minorticklen=0)],
+        updatemenus=[film_buttons(PAUSE, y=-0.08)],
         height=HEIGHT + 70,
         margin={"b": 110},
     )
@@ -63,39 +64,3 @@ def _short(values):
     return [
         None if np.isnan(value) else value for value in np.asarray(values, np.float64).round(DIGITS).tolist()
     ]
-
-
-def _slider(names):
-    at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    return {
-        "active": len(names) - 1,
-        "steps": [
-            {"label": name, "method": "animate", "args": [[str(number)], at_once]}
-            for number, name in enumerate(names)
-        ],
-        "currentvalue": {"prefix": "", "font": {"size": 14, "color": INK}},
-        "x": 0.29,
-        "len": 0.71,
-        "y": -0.06,
-        "pad": {"t": 0},
-        "ticklen": 0,
-        "minorticklen": 0,
-        "font": {"color": "rgba(0,0,0,0)"},  # forty labels below the slider would cover each other
-    }
-
-
-def _buttons():
-    play = {"frame": {"duration": PAUSE, "redraw": False}, "transition": {"duration": 0}, "fromcurrent": True}
-    stop = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    return {
-        "type": "buttons",
-        "direction": "left",
-        "x": 0,
-        "y": -0.08,
-        "xanchor": "left",
-        "yanchor": "top",
-        "buttons": [
-            {"label": "▶ Play", "method": "animate", "args": [None, play]},
-            {"label": "❚❚ Pause", "method": "animate", "args": [[None], stop]},
-        ],
-    }

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from egemma_lab.explore.film_controls import film_buttons, film_slider
 from egemma_lab.explore.replay_figure import make_scene, moving, replay_figure
 from egemma_lab.explore.replay_film import as_film, find_text
 from egemma_lab.explore.replay_maps import plane_maps
-from egemma_lab.explore.style import INK, heading
+from egemma_lab.explore.style import heading
 
 DIGITS = 3  # of coordinates: a thousandth of the map is less than a pixel
 PAUSE = 150  # milliseconds a moment
@@ -37,8 +38,8 @@ def replay_page(run=None, *, text=None):
     title = f"{len(film)} moments of a training, {len(film.texts)} texts"
     page.update_layout(
         title_text=heading(title, "size: share of its true neighbours that lie beside a point (small: few)"),
-        sliders=[_slider(scene.names, last)],
-        updatemenus=[_buttons()],
+        sliders=[film_slider(scene.names, last, x=0.24, len=0.76, y=-0.22, minorticklen=3)],
+        updatemenus=[film_buttons(PAUSE, y=-0.24)],
         height=800,
         margin={"b": 150},
         legend={"y": -0.1},
@@ -56,40 +57,3 @@ def _short(values):
     if not isinstance(values, np.ndarray):
         return values
     return [None if np.isnan(value) else value for value in values.astype(np.float64).round(DIGITS).tolist()]
-
-
-def _slider(names, active):
-    at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    steps = [
-        {"label": name, "method": "animate", "args": [[str(moment)], at_once]}
-        for moment, name in enumerate(names)
-    ]
-    return {
-        "active": active,
-        "steps": steps,
-        "currentvalue": {"prefix": "", "font": {"size": 14, "color": INK}},
-        "x": 0.24,
-        "len": 0.76,
-        "y": -0.22,
-        "pad": {"t": 0},
-        "ticklen": 0,
-        "minorticklen": 3,
-        "font": {"color": "rgba(0,0,0,0)"},  # sixty labels below the slider would cover each other
-    }
-
-
-def _buttons():
-    play = {"frame": {"duration": PAUSE, "redraw": False}, "transition": {"duration": 0}, "fromcurrent": True}
-    stop = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    return {
-        "type": "buttons",
-        "direction": "left",
-        "x": 0,
-        "y": -0.24,
-        "xanchor": "left",
-        "yanchor": "top",
-        "buttons": [
-            {"label": "▶ Play", "method": "animate", "args": [None, play]},
-            {"label": "❚❚ Pause", "method": "animate", "args": [[None], stop]},
-        ],
-    }
