@@ -20,8 +20,14 @@ def rows(page):
     return [row for row in cells if row[0] not in ("term", "symbol")]
 
 
-GLOSSARY = rows("glossary.md")
-TERMS = [row[0].strip("*") for row in GLOSSARY]
+def entries(page):
+    """(term, meaning, where it is taught) of each section of the page."""
+    _, *sections = (ROOT / "docs" / page).read_text("utf-8").split("\n## ")
+    return [tuple(section.strip().split("\n\n")) for section in sections]
+
+
+GLOSSARY = entries("glossary.md")
+TERMS = [entry[0] for entry in GLOSSARY]
 
 
 def test_terms_are_in_order_and_stand_once():
@@ -31,8 +37,10 @@ def test_terms_are_in_order_and_stand_once():
 
 @pytest.mark.parametrize(("term", "meaning", "taught"), GLOSSARY, ids=TERMS)
 def test_a_term_has_two_sentences_and_a_chapter(term, meaning, taught):
-    assert len(re.findall(r"[.?](?= [A-Z0]|$)", meaning)) == 2, meaning
-    assert set(taught.strip("| ").split(", ")) <= NUMBERS
+    assert len(re.findall(r"[.?](?=\s[A-Z01]|$)", meaning)) == 2, meaning
+    linked = dict(re.findall(r"\[(\d\d)\]\(../notebooks/(\w+).ipynb\)", taught))
+    assert set(linked) <= NUMBERS
+    assert linked and set(linked.values()) <= set(CHAPTERS)
 
 
 def test_names_in_the_notation_are_those_of_the_code():
