@@ -106,13 +106,29 @@ def _json_lines(path):
 
 def _parsed(place, text):
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{place}: not JSON: {error.msg} at column {error.colno}: {_shortened(text.strip())}"
         ) from error
+    except ValueError as error:  # a name twice; a number of thousands of digits
+        raise ValueError(f"{place}: {error}") from error
     except RecursionError as error:
         raise ValueError(f"{place}: JSON nested too deeply to read") from error
+
+
+def _each_once(items):
+    """An object's fields as a dict; of two with one name, json.loads alone would drop the first without a word."""
+    found = dict(items)
+    if len(found) < len(items):
+        _refuse_twice("an object", [name for name, _ in items])
+    return found
+
+
+def _refuse_twice(what, names):
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} names {', '.join(map(repr, twice))} twice")
 
 
 def _json_object(place, value):
@@ -127,11 +143,13 @@ def _json_object(place, value):
 def _json_list(path):
     text = "".join(line for _, line in _lines(path))
     try:
-        entries = json.loads(text)
+        entries = json.loads(text, object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     except RecursionError as error:
         raise ValueError(f"{path}: JSON nested too deeply to read") from error
     for number, entry in enumerate(entries):
@@ -148,11 +166,7 @@ def _separated(path, delimiter):
     try:
         reader = csv.reader((line for _, line in _lines(path)), delimiter=delimiter, strict=True)
         header = next((fields for fields in reader if fields), [])
-        twice = sorted({name for name in header if header.count(name) > 1})
-        if twice:
-            raise ValueError(
-                f"{path}, line {reader.line_num}: the header names {', '.join(map(repr, twice))} twice"
-            )
+        _refuse_twice(f"{path}, line {reader.line_num}: the header", header)
         begin = reader.line_num + 1
         for fields in reader:
             if fields and len(fields) != len(header):
@@ -175,13 +189,30 @@ def _parquet(path):
 
     try:
         with pq.ParquetFile(path) as file:
+            _refuse_twice(f"{path}: the table", file.schema_arrow.names)
             number = 0
             for batch in file.iter_batches(batch_size=4096):
-                for row in batch.to_pylist():
+                for row in _rows(path, batch, number):
                     yield number, row
                     number += 1
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def _rows(path, batch, first):
+    """The rows of a batch as dicts; a value that Python cannot hold, such as a text not in UTF-8, is named."""
+    try:
+        return batch.to_pylist()
+    except (ValueError, OverflowError):
+        for name, column in zip(batch.schema.names, batch.columns):
+            for number, value in enumerate(column, first):
+                try:
+                    value.as_py()
+                except (ValueError, OverflowError) as error:
+                    raise ValueError(
+                        f"{path}, row {number}, column {name!r} cannot be read: {error}"
+                    ) from error
+        raise
 
 
 def _shortened(text, width=60):

@@ -15,6 +15,13 @@ def _is_missing(value):
     return value is None or not_a_number or type(value).__name__ in ("NAType", "NaTType")
 
 
+def _shown(value):
+    try:
+        return repr(str(value)[:40])
+    except (ValueError, RecursionError):  # thousands of digits, or of brackets
+        return "too long to show"
+
+
 class _Checks:
     """Looks at one text after the other and names the first that is none."""
 
@@ -22,7 +29,7 @@ class _Checks:
         self.where, self.columns = where, columns
         self.rows = self.repaired = self.without_negative = 0
         self.first_without_negative = None
-        self.mixed = set()  # extra columns that Arrow cannot hold
+        self.unfit = set()  # extra columns that Arrow cannot hold
 
     def text(self, value, role, place, row=()):
         """`value`, if it is a text with something in it; None for a negative that is not there."""
@@ -43,7 +50,7 @@ class _Checks:
         elif role == "negative" and isinstance(value, list | tuple):
             problem = f"holds a list of {len(value)}; a row has one hard negative, so write a row for each"
         else:
-            problem = f"holds {type(value).__name__} {str(value)[:40]!r}, not a text"
+            problem = f"holds {type(value).__name__} {_shown(value)}, not a text"
         named = f"'{column}'" if column == role else f"'{column}' (as {role})"
         raise ValueError(f"{self.where(place)}, column {named} {problem}")
 
@@ -86,9 +93,12 @@ def rows_to_dataset(name, where, rows, columns=None, limit=None):
     has_negatives = checks.has_negatives(name)
     kept = [r for r in ROLES if resolved[r] is not None and (r != "negative" or has_negatives)] + extras
     tables = [table.select([column for column in kept if column in table.column_names]) for table in tables]
-    if checks.mixed:
-        mixed = ", ".join(map(repr, sorted(checks.mixed)))
-        warnings.warn(f"{name}: left out {mixed}: values of different types in one column", stacklevel=3)
+    if checks.unfit:
+        unfit = ", ".join(map(repr, sorted(checks.unfit)))
+        warnings.warn(
+            f"{name}: left out {unfit}: values of different types in one column, or none that a table can hold",
+            stacklevel=3,
+        )
     if checks.repaired:
         warnings.warn(
             f"{name}: {checks.repaired:,} texts held half of a surrogate pair, which is no character; "
@@ -113,14 +123,16 @@ def _table(chunk, columns, checks):
     extras = dict.fromkeys(column for _, row in chunk for column in row if columns.is_extra(column))
     for column in extras:
         try:
+            column.encode()
             arrays[column] = pa.array([row.get(column) for _, row in chunk], from_pandas=True)
-        except (pa.ArrowException, UnicodeEncodeError):
-            checks.mixed.add(column)
+        except (pa.ArrowException, UnicodeEncodeError, OverflowError):
+            checks.unfit.add(column)
     return pa.table(arrays)
 
 
 def _of_one_type(schemas, checks):
-    """Names of the extra columns that have one type in all chunks; the others join `checks.mixed`."""
+    """Names of the extra columns that have one type in all chunks; the others join `checks.unfit`."""
+    import datasets
     import pyarrow as pa
 
     fields = {}
@@ -128,10 +140,10 @@ def _of_one_type(schemas, checks):
         fields.setdefault(field.name, []).append(pa.schema([field]))
     for name, found in fields.items():
         try:
-            pa.unify_schemas(found, promote_options="permissive")
-        except pa.ArrowException:
-            checks.mixed.add(name)
-    return [name for name in fields if name not in checks.mixed]
+            datasets.Dataset(pa.unify_schemas(found, promote_options="permissive").empty_table())
+        except (pa.ArrowException, ValueError):  # of several types, hundreds of levels deep, NUL in the name
+            checks.unfit.add(name)
+    return [name for name in fields if name not in checks.unfit]
 
 
 def _whole_characters(text, checks):
