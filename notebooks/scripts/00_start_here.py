@@ -50,9 +50,10 @@ clock
 # %% [markdown]
 # ## 1. Your Python is the data
 #
-# Every documented function is a small lesson: the first sentence of its docstring says in English what its code does.
-# So each function gives a pair. The **anchor** is that sentence; the **positive** is the code with the docstring taken
-# out. An embedding model learns from such pairs alone: what belongs together, and, by comparison, what does not.
+# Every documented function is a small lesson: the first sentence of its docstring says in English what its code does. So
+# each function gives a pair. The [**anchor**](../docs/glossary.md#anchor) is that sentence; the **positive** is the code
+# with the docstring taken out. An embedding model learns from such pairs alone: what belongs together, and, by
+# comparison, what does not.
 #
 # Nothing is imported or run; the files are only read. The first time this takes a minute, afterwards a second.
 
@@ -81,11 +82,13 @@ say(
 # %% [markdown]
 # ## 2. Result first: what a trained model can do
 #
-# An embedding model turns a text into a **vector**, a list of numbers of length 1. Texts that mean similar things should
-# get vectors that point in similar directions. Searching is then one multiplication: the product of two vectors of
-# length 1 is the cosine of the angle between them, 1 for the same direction, 0 for unrelated ones.
+# An [embedding](../docs/glossary.md#embedding) model turns a text into a **vector**, a list of numbers, here always of
+# length 1. Texts that mean similar things should get vectors that point in similar directions. Searching is then one
+# multiplication: the dot product of two vectors of length 1 is the [cosine](../docs/glossary.md#cosine) of the angle
+# between them, 1 for the same direction, 0 for unrelated ones.
 #
-# Here is a model that others trained on a billion pairs, all-MiniLM-L6-v2. It will be our **teacher**. It sees the code
+# Here is a model that others trained on a billion pairs, all-MiniLM-L6-v2. It will be our
+# [**teacher**](../docs/glossary.md#student-teacher). It sees the code
 # alone, without docstrings; the docstring's first sentence stands beside each find, so that you can judge it.
 
 # %%
@@ -122,14 +125,18 @@ ask_teacher("What is the middle value of a list of numbers?")
 #
 # The recipe is that of EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)). It adds up three terms:
 #
-# - **contrastive**: among all functions of a batch, each sentence must find its own. It is a multiple-choice exam, and
-#   the term is the surprise (cross-entropy) at the right answer.
+# - **contrastive**: training takes pairs in *batches*, say 64 at a time. Among all functions of a batch, each sentence
+#   must find its own. It is a multiple-choice exam, and the term is the surprise at the right answer: minus the natural
+#   logarithm of its probability (*cross-entropy*; the unit is the *nat*).
 # - **spread-out**: different texts should not crowd together. The term is the mean squared cosine between them.
 # - **embedding matching**: a vector should lie near the one that the teacher gives to the same text. The term is the
 #   distance between the two.
 #
-# The contrastive term is small enough to check by hand. Two sentences, two functions, vectors of two numbers: each
-# sentence points exactly at its own function and stands at a right angle to the other.
+# All symbols of the course stand in one table, the [notation](../docs/notation.md).
+#
+# The contrastive term is small enough to check by hand. Probabilities come from the cosines: e to the power of each,
+# divided by their sum (the *softmax*). Two sentences, two functions, vectors of two numbers: each sentence points exactly
+# at its own function and stands at a right angle to the other.
 
 # %%
 from egemma_lab.losses import contrastive_loss
@@ -162,7 +169,8 @@ surprise.check(...)
 # %% [markdown]
 # ### Exercise 2: a harder exam
 #
-# Later notebooks give each pair a third text, a **hard negative**: a function that looks similar and does something else.
+# Later notebooks give each pair a third text, a [**hard negative**](../docs/glossary.md#hard-negative): a function that
+# looks similar and does something else.
 
 # %%
 harder = lab.explore.exercise("start_here/size_of_the_exam")
@@ -205,13 +213,15 @@ say(
 )
 
 # %% [markdown]
-# Now the student, preset `nano`: EmbeddingGemma's architecture on a small scale, with a tokenizer made from your pairs.
-# Its layers start as noise. Its dictionary does not (`warm_start`): each word piece begins as what the teacher says of
-# that piece alone. From noise only, two minutes would lead nowhere; exercise 4 lets you see that for yourself.
+# Now the student, preset `nano`: EmbeddingGemma's architecture on a small scale. Its tokenizer, which cuts a text into
+# word pieces, is made from your pairs. Its layers start as noise. Its dictionary, one vector for each piece, does not
+# ([`warm_start`](../docs/glossary.md#warm-start)): each word piece begins as what the teacher says of that piece alone;
+# the progress bar is the teacher reading the pieces. From noise only, two minutes lead much less far; exercise 4 lets you
+# see how far.
 #
 # The picture redraws itself while the model learns. Black is a whole term; the coloured lines are its parts: the
 # contrastive and spread-out terms for each **width** (the model is trained to be useful even when only the first numbers
-# of each vector are kept), the matching term for each kind of text.
+# of each vector are kept), the matching term for each kind of text (*query*: the sentences, *positive*: the code).
 
 # %%
 recipe = lab.Recipe(
@@ -236,6 +246,15 @@ run = lab.train(
 # ### Read the curves
 #
 # The same history once more, to point at: a line shows its values, a click on a width in the legend hides it everywhere.
+#
+# If the contrastive term suddenly falls by a step, the second pass over the pairs has begun: with 3,000 pairs, 64 a
+# batch, that is after about 47 steps. From there on the model sits an exam whose answers it has seen. What it has really
+# learnt, only texts that it has not seen can tell (section 7).
+#
+# The table below sets the first and the last values beside values that can be known without any training. The spread-out
+# term is a sum over two sides (sentences, code) and four widths, so it is 8 where all texts have one direction, and each
+# part is 1 / width where directions are random ([01](01_embeddings_and_their_geometry.ipynb) says why). The matching term
+# is a sum over the two sides, and unrelated vectors of length 1 lie √2 apart.
 
 # %%
 history = run.history
@@ -268,6 +287,9 @@ Table(pd.DataFrame(rows, columns=["term", "first step", "last ten", "compare wit
 
 # %% [markdown]
 # ## 6. Ask your own model
+#
+# The two questions of section 2 again, and a third. Compare with what the teacher found, and expect the right
+# neighbourhood more often than the right door: the model is two minutes old.
 
 # %%
 student = run.model
@@ -294,15 +316,17 @@ ask("Write a message to a log file")
 #
 # A few good finds prove nothing, and a few bad ones neither. So here is the test announced above, the same for all:
 #
-# - **BM25** compares words and knows nothing of meaning. It is the floor that an embedding model should be held to, and a
-#   high one here: sentences and code share many words.
-# - the **untrained** student has the same architecture and tokenizer, with random weights everywhere;
+# - [**BM25**](../docs/glossary.md#bm25) compares words and knows nothing of meaning. It is the floor that an embedding
+#   model should be held to, and a high one here: sentences and code share many words.
+# - the **untrained** student has the same architecture and tokenizer, with random weights everywhere. That is not quite
+#   blind chance: the same word piece gets the same random vector, so shared words count a little;
 # - **before step 1** is the student with its dictionary from the teacher, before it learnt anything;
 # - the **student** is yours;
 # - the **teacher** is larger, and learnt from a billion pairs.
 #
-# *Recall@10* is the share of questions whose function is among the first ten found. *MRR@10* takes 1 for a first place, 1/2
-# for a second, 1/3 for a third, 0 beyond the tenth, and averages. *nDCG@10* is the same idea with a gentler discount.
+# *Recall@10* is the share of questions whose function is among the first ten found. *MRR@10* takes 1 for a first place,
+# 1/2 for a second, 1/3 for a third, 0 beyond the tenth, and averages. *nDCG@10* is the same idea with a gentler discount:
+# 1 / log₂(place + 1), so 1, 0.63, 0.5 and so on.
 
 # %%
 begin = run.start
@@ -365,6 +389,7 @@ mrr.check(...)
 # Each point is a held-out function, marked by its package. Nobody told the model the packages; functions of one package
 # just tend to be about the same things. The map is a plane laid through the 256 dimensions where the points spread most
 # (PCA). Much is lost on the way, and above each map stands how much: the share of true nearest neighbours that it keeps.
+# Look at the axes as well: the two maps have scales of their own.
 
 # %%
 shown = [i for i, package in enumerate(packages) if package in largest.index][: sized(500, 60)]
@@ -400,12 +425,14 @@ health.insert(0, "nearest is of the same package", [same_package(vectors) for ve
 Table(health.rename(columns=lambda name: name.replace("_", " ")).iloc[:, :5])
 
 # %% [markdown]
-# The table does not depend on the drawing. Notebook 01 explains its columns, and how to read such maps, and how not to.
+# The table does not depend on the drawing. *Mean cosine* is near 1 where all texts have one direction; *uniformity* is 0
+# there and lower where they spread; *isoscore* and *effective rank* say how evenly, and how many, directions are used.
+# [Notebook 01](01_embeddings_and_their_geometry.ipynb) explains all four, and how to read such maps, and how not to.
 #
 # ### Exercise 4: change one thing
 #
 # Choose one row, write your prediction down, change it in section 5 (data: section 1), run the notebook from there, and
-# compare the scores. About five minutes each; there is no wrong prediction.
+# compare the scores. About five minutes each, the last one a quarter of an hour; there is no wrong prediction.
 #
 # | Change | Ask yourself |
 # |---|---|
@@ -433,7 +460,10 @@ change
 #
 # ## Where next
 #
-# - `01_embeddings_and_their_geometry`: what "near" means in such a space, and how to see that one is ill.
+# - [01_embeddings_and_their_geometry](01_embeddings_and_their_geometry.ipynb): what "near" means in such a space, and how
+#   to see that one is ill.
+# - [03_contrastive_learning](03_contrastive_learning.ipynb), [04_distillation](04_distillation.ipynb) and
+#   [05_spread_out](05_spread_out.ipynb) take the three terms one at a time.
 # - The run is kept: `lab.load_run("runs/00_start_here")` opens it with its history, snapshots and model. The folder that
 #   `run.model.save_pretrained("my-model")` writes opens in `SentenceTransformer("my-model")` as well.
 
