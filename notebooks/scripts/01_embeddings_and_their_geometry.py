@@ -50,8 +50,9 @@ clock
 # %% [markdown]
 # ## 1. Result first: near means alike
 #
-# 240 everyday sentences on 20 topics, written for this notebook. The model is all-MiniLM-L6-v2, a small open text
-# encoder that will be our teacher in later notebooks. It was never trained on these sentences, nor told the topics.
+# We begin with 240 everyday sentences on 20 topics, written for this notebook. The model is all-MiniLM-L6-v2, a small
+# open text encoder that will be our teacher in later notebooks. It was never trained on these sentences, nor told the
+# topics.
 
 # %%
 table = lab.explore.topics()
@@ -107,8 +108,8 @@ say(
 
 # %% [markdown]
 # The cosine looks at directions only: twice as long a vector has the same cosine with everything. So embedding
-# models divide each vector by its length once and for all. All points then lie on the **unit sphere**, and from
-# there on the cosine is just the dot product.
+# models divide each vector by its length once and for all. All points then lie on the
+# [**unit sphere**](../docs/glossary.md#unit-sphere), and from there on the cosine is just the dot product.
 
 # %%
 unit_a, unit_b = a / length_a, b / length_b
@@ -125,8 +126,9 @@ show(
 )
 
 # %% [markdown]
-# On the sphere the distance says the same thing as the cosine: ‖a − b‖² = 2 − 2 cos. Sorting by either gives the same
-# neighbours. Check it, on the small vectors and on all 240 sentences:
+# On the sphere the distance says the same thing as the cosine: ‖a − b‖² = ‖a‖² + ‖b‖² − 2 a·b = 2 − 2 cos, both lengths
+# being 1. Sorting by either gives the same neighbours. Check it, on the small vectors and on all 240 sentences (this and
+# all other symbols of the course are in the [notation](../docs/notation.md)):
 
 # %%
 squared = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)  # (240, 240)
@@ -249,10 +251,10 @@ say(
 # Wang and Isola ([arXiv:2005.10242](https://arxiv.org/abs/2005.10242)) put what a good space needs into two numbers,
 # both better when **lower**:
 #
-# - **alignment**, the mean of ‖x − y‖² over positive pairs: texts that belong together should lie together. 0 is
-#   perfect, 2 is what unrelated directions have.
-# - **uniformity**, the logarithm of the mean of exp(−2 ‖x − y‖²) over all pairs: the points should use the whole
-#   sphere. 0 is the worst: all points are one.
+# - [**alignment**](../docs/glossary.md#alignment), the mean of ‖x − y‖² over *positive pairs*, an anchor and its
+#   positive: texts that belong together should lie together. 0 is perfect, 2 is what unrelated directions have.
+# - [**uniformity**](../docs/glossary.md#uniformity), the logarithm of the mean of exp(−2 ‖x − y‖²) over all pairs: the
+#   points should use the whole sphere. 0 is the worst: all points are one.
 #
 # Each alone is easy to cheat. One point for all texts has perfect alignment; random points have perfect uniformity.
 # Move the two sliders: *spread* says over how much of the circle the anchors are distributed, *noise* how far each
@@ -293,7 +295,9 @@ sliders = lab.explore.move(
 )
 
 # %% [markdown]
-# Four corners of that space of possibilities, for readers without a running kernel and for comparison:
+# Four corners of that space of possibilities, for readers without a running kernel and for comparison. How low uniformity
+# can go depends on the number of dimensions: on a circle hardly lower than for *healthy* here, in hundreds of dimensions
+# nearly to −4.
 
 # %%
 corners = pd.DataFrame(
@@ -328,9 +332,9 @@ say(
 # %% [markdown]
 # ## 5. The cone: anisotropy
 #
-# Spaces have a typical illness: all vectors share one direction, so that they form a narrow cone. Everything is then
-# similar to everything. The picture takes random directions, adds the same vector to each, and puts them back on
-# the sphere. Move the slider to see the cone close.
+# Spaces have a typical illness, [anisotropy](../docs/glossary.md#anisotropy): all vectors share one direction, so that
+# they form a narrow cone. Everything is then similar to everything. The picture takes random directions, adds the same
+# vector to each, and puts them back on the sphere. Move the slider to see the cone close.
 
 # %%
 cloud = random_directions(400, 32)
@@ -364,10 +368,12 @@ cone_slider = lab.explore.move(
 
 # %% [markdown]
 # The mean cosine sees the cone. Does it see every illness? Two more clouds: one squeezed into 3 of its 32
-# directions (a *pancake*), and one of two opposite clusters (a *dumbbell*). **IsoScore**
-# ([arXiv:2108.07344](https://arxiv.org/abs/2108.07344)) compares the variances along the principal directions, around
-# the cloud's centre: 1 means all alike, 0 means that one direction has all the variance. The **effective rank**
-# ([Roy and Vetterli 2007](https://ieeexplore.ieee.org/document/7098875)) says how many directions are in use.
+# directions (a *pancake*), and one of two opposite clusters (a *dumbbell*). *Principal directions* are the cloud's own
+# axes: the one along which it is widest, then the widest at a right angle to that, and so on. **IsoScore**
+# ([arXiv:2108.07344](https://arxiv.org/abs/2108.07344)) compares the variances along them, around the cloud's centre: 1
+# means all alike, 0 means that one direction has all the variance. The **effective rank**
+# ([Roy and Vetterli 2007](https://ieeexplore.ieee.org/document/7098875)) says how many directions are in use: e to the
+# power of the entropy of their shares of the variance, 10 for ten equal ones.
 #
 # Before you run the cell: which of the two, mean cosine or IsoScore, will notice the dumbbell?
 
@@ -429,7 +435,9 @@ cross.check(...)
 
 # %% [markdown]
 # The real space, beside as many random directions of the same width. The curve shows how much of the squared length of
-# all vectors lies along each principal direction.
+# all vectors lies along each principal direction. So few points cannot look even in so many dimensions: random directions
+# would give a flat curve and an IsoScore of 1 only if there were far more of them. That is why they stand beside the
+# real space.
 
 # %%
 random_space = random_directions(*vectors.shape)
@@ -447,9 +455,10 @@ Table(pd.DataFrame({"the sentences": health(vectors), "random directions": healt
 # %% [markdown]
 # ## 6. What a prompt does
 #
-# EmbeddingGemma wants a few words before each text that say what the vector is for, and different ones for a question
-# and for a document. Here are three of them. What do they do to the vectors of a model that was never trained with
-# prompts, such as our teacher? This shows the raw effect, before training has given the words a meaning.
+# EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)), the model whose recipe this course follows, wants
+# a [prompt](../docs/glossary.md#prompt): a few words before each text that say what the vector is for, and different ones
+# for a question and for a document. Here are three of them. What do they do to the vectors of a model that was never
+# trained with prompts, such as our teacher? This shows the raw effect, before training has given the words a meaning.
 
 # %%
 chosen = ("query", "document", "Clustering")
@@ -550,10 +559,10 @@ Table(pd.DataFrame(mixed, columns=["questions with", "documents with", "same top
 #
 # ## 7. Maps, and how far to trust them
 #
-# Nobody sees 384 dimensions, so we draw two. **PCA** looks at the cloud from the side where it is widest: a
-# shadow, straight and repeatable. **UMAP** ([arXiv:1802.03426](https://arxiv.org/abs/1802.03426)) bends the
-# space so that neighbours stay neighbours, as well as it can; distances between groups and the sizes of groups mean
-# nothing in it.
+# Nobody sees 384 dimensions, so we draw two ([projections](../docs/glossary.md#projection-pca-umap)). **PCA** looks at
+# the cloud from the side where it is widest: a shadow, straight and repeatable. **UMAP**
+# ([arXiv:1802.03426](https://arxiv.org/abs/1802.03426)) bends the space so that neighbours stay neighbours, as well as it
+# can; distances between groups and the sizes of groups mean nothing in it.
 #
 # A map can be asked how true it is: of each text's ten nearest neighbours in the real space, how many are still among
 # its ten nearest on the map?
@@ -607,7 +616,8 @@ chance_level.check(...)
 # %% [markdown]
 # ## 8. Hubs, and how many dimensions are in use
 #
-# In spaces of many dimensions some points turn up among the neighbours of very many others: **hubs**
+# In spaces of many dimensions some points turn up among the neighbours of very many others:
+# [**hubs**](../docs/glossary.md#hub)
 # ([Radovanović, Nanopoulos and Ivanović 2010](https://www.jmlr.org/papers/v11/radovanovic10a.html)). A search
 # returns them to all kinds of questions. Others are nobody's neighbour and are never found. The hubness of a space is
 # the skewness of the count "how often am I among the ten nearest of another": 0 where everyone is found alike.
@@ -622,8 +632,9 @@ say(
 )
 
 # %% [markdown]
-# And how many numbers would it take to say where a point lies? The **intrinsic dimension** asks how fast the number
-# of neighbours grows with the distance, which is a matter of the cloud's own shape and not of the width of the space it lies in.
+# And how many numbers would it take to say where a point lies? The **intrinsic dimension** asks how fast the number of
+# neighbours grows with the distance, which is a matter of the cloud's own shape and not of the width of the space it lies
+# in.
 
 # %%
 ring = on_circle(np.random.default_rng(3).uniform(0, 1, 240)) @ random_directions(2, 384)
@@ -637,7 +648,7 @@ Table(pd.Series(dimension, name="intrinsic dimension").to_frame(), digits=1)
 # %% [markdown]
 # All three lie in 384 dimensions. For the random directions the estimate is too low, because 240 points are far too few
 # to see them all. For the sentences it is lower still: they do not fill the space they lie in. This is one reason why
-# vectors can be cut short without losing much; a later notebook does it.
+# vectors can be cut short without losing much; [06_matryoshka](06_matryoshka.ipynb) does it.
 
 # %% [markdown]
 # ## 9. One table for any space
@@ -655,13 +666,17 @@ Table(pd.Series(report, name="all-MiniLM-L6-v2").to_frame(), caption="The 240 se
 # - In many dimensions unrelated means *nearly orthogonal*; what a cosine means, a model's own distribution tells.
 # - Alignment asks whether pairs are close, uniformity whether the sphere is used. Each alone can be cheated.
 # - The mean cosine sees a cone, IsoScore sees unequal directions; neither sees both.
-# - A prompt moves all texts the same way. What else it means, training decides: use the prompts that were trained.
+# - More than half of what a prompt did to this model's vectors was one move, the same for all texts. What else a prompt
+#   means, training decides: use the prompts that were trained.
 # - A map is a hint. It comes with the share of neighbours it keeps, or it is decoration.
 #
 # ## Where next
 #
-# `00_start_here` trains a model on your own Python in two minutes; its spread-out loss is this notebook's uniformity in
-# another form. To see that, take its `run.snapshots.embeddings` and follow `geometry.report` from snapshot to snapshot.
+# - [00_start_here](00_start_here.ipynb) trains a model on your own Python in two minutes; its spread-out loss is this
+#   notebook's uniformity in another form. To see that, take its `run.snapshots.embeddings` and follow `geometry.report`
+#   from snapshot to snapshot.
+# - [05_spread_out](05_spread_out.ipynb) asks what evenness is good for.
+# - [02_the_model](02_the_model.ipynb) opens the machine that makes the vectors.
 
 # %%
 clock.report()
