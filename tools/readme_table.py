@@ -66,7 +66,7 @@ CHAPTERS = {
         0,
     ),
     "12_mistakes_everyone_makes": (
-        "nine mistakes that raise no error: what one writes, what one sees, what to do",
+        "eight mistakes that raise no error: what one writes, what one sees, what to do",
         0,
     ),
 }

@@ -4,21 +4,23 @@
 # [![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/egemma-lab/blob/main/notebooks/12_mistakes_everyone_makes.ipynb)
 #
 # Most mistakes with embeddings raise no error. Vectors come out, they have the right shape, and a search with them finds
-# something. Here nine such mistakes are made on purpose, each in one cell: what one writes, what one sees, what to do.
+# something. Here eight such mistakes are made on purpose, a section each: what one writes, what one sees, what to do.
 #
 # **Afterwards you will be able to**
 #
-# - recognise nine common mistakes by what they do to vectors and to a search;
+# - recognise eight common mistakes by what they do to vectors and to a search;
 # - say which of them change *what is found*, and which only change *what a number means*;
 # - write the two or three lines of a test that would have caught each.
 #
 # | | |
 # |---|---|
-# | Time | about 1 minute on two CPU cores (estimated from a run on a busy machine); the same on a T4 or an H200 (estimated) |
+# | Time | about 1 minute on two CPU cores, and on a T4 or an H200 (all estimated) |
 # | Memory | about 1 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer.
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps
+# to have seen [01](01_embeddings_and_their_geometry.ipynb) and [02](02_the_model.ipynb). Words that are linked lead to the
+# [glossary](../docs/glossary.md), symbols stand in [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -54,7 +56,11 @@ clock
 #
 # The model is the bundled nano. It searches 800 short texts on twenty topics for the answers to forty questions; which
 # texts answer which question is known. The score of a question is 1 divided by the place of the first right text, 0 if
-# none is among the first ten; its mean over the questions is the **MRR@10**.
+# none is among the first ten; its mean over the questions is the **MRR@10**
+# ([mean reciprocal rank](../docs/glossary.md#mean-reciprocal-rank)).
+#
+# The cell also writes the model out as a function, `embed`: tokens, states, mean, the two Dense layers, length 1. Each
+# mistake below changes one of its arguments.
 
 # %%
 nano = lab.load_model("nano").requires_grad_(False)
@@ -123,8 +129,8 @@ guess
 # %% [markdown]
 # ## 2. No prompt, and the wrong prompt on both sides
 #
-# **What one writes**: `model.encode(texts)` for everything. The model was trained with a prompt before each text, one for
-# questions and one for documents, and a plain `encode` puts none there.
+# **What one writes**: `model.encode(texts)` for everything. The model was trained with a [prompt](../docs/glossary.md#prompt)
+# before each text, one for questions and one for documents, and a plain `encode` puts none there.
 
 # %%
 similarity = nano.prompts["STS"]
@@ -163,17 +169,18 @@ say(
 )
 
 # %% [markdown]
-# So the nano does not show the damage; it shows why nobody notices it. In models that were trained long with their prompts,
-# evaluations have been wrong for this reason ([mteb#3188](https://github.com/embeddings-benchmark/mteb/issues/3188)).
+# So the nano does not show the damage; it shows why nobody notices it. A model that was trained long with its prompts needs
+# them: for EmbeddingGemma itself somebody measured an nDCG@10 of 0.31 on ArguAna where 0.72 is published, and the prompts
+# of the task were what was missing ([mteb#3188](https://github.com/embeddings-benchmark/mteb/issues/3188)).
 # [02_the_model](02_the_model.ipynb) looks at what a prompt does inside.
 #
 # **What to do**: `encode_query` for what asks, `encode_document` for what is found, and the similarity prompt on both sides
-# only where two texts of one kind are compared. Test: the vector of a text with prompt differs from the one without.
+# only where two texts of one kind are compared. **Test**: the vector of a text with prompt differs from the one without.
 #
 # ## 3. Truncation without normalising
 #
 # **What one writes**: `vectors[:, :64] @ ...`. A prefix of a unit vector is shorter than 1, and each text's has another
-# length. Two vectors small enough for paper:
+# length ([truncation](../docs/glossary.md#truncation)). Two vectors small enough for paper:
 
 # %%
 first, second = np.array([0.5, 0.5, 0.5, 0.5]), np.array([0.1, 0.7, 0.1, 0.7])
@@ -221,8 +228,8 @@ say(
 )
 
 # %% [markdown]
-# **What to do**: `encode(..., truncate_dim=64)` cuts and normalises. By hand: cut, divide by the length, then compare. Test:
-# every row has length 1 after cutting.
+# **What to do**: `encode(..., truncate_dim=64)` cuts and normalises. By hand: cut, divide by the length, then compare.
+# **Test**: every row has length 1 after cutting.
 #
 # ### Exercise 1
 
@@ -237,7 +244,8 @@ cut_exercise.check(...)
 # ## 4. Dot products of unnormalised vectors
 #
 # **What one writes**: the model without its last step, or another library's pooled output, put into an index that ranks by
-# dot product. Then a long vector is a good answer to everything.
+# dot product. Then a long vector is a good answer to everything. (`embed(..., unit=False)`; on the
+# [unit sphere](../docs/glossary.md#unit-sphere) dot product and cosine are the same.)
 
 # %%
 raw_q, raw_d = embed(asked, ask, unit=False), embed(texts, answer, unit=False)
@@ -264,13 +272,15 @@ say(
 # A question's own length does not matter, for it multiplies all its scores alike. So the mistake hides when only questions are
 # normalised.
 #
-# **What to do**: normalise once, when the vectors are made, and let the index assume it. Test:
+# **What to do**: normalise once, when the vectors are made, and let the index assume it. **Test**:
 # `np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)`.
 #
 # ## 5. The causal mask
 #
 # **What one does**: loads the weights with a library that takes them for a language model's. A token then sees only what
-# stands before it ([sentence-transformers#3725](https://github.com/huggingface/sentence-transformers/issues/3725)).
+# stands before it, behind a [causal mask](../docs/glossary.md#causal-mask). With one version of transformers that happened
+# to EmbeddingGemma without a word: an nDCG@20 of 0.24 instead of 0.39 in the report
+# [sentence-transformers#3725](https://github.com/huggingface/sentence-transformers/issues/3725).
 
 # %%
 decoder = CausalDecoder(nano).eval().requires_grad_(False).text_model  # the same weights behind a causal mask
@@ -290,8 +300,10 @@ mask_table["cosine to the right vectors"] = [
 Table(mask_table, digits=3)
 
 # %% [markdown]
-# **What to do**: ask the model, not its configuration. Change the last word of a text and look at the first token: in an
-# encoder it moves, behind a causal mask it cannot.
+# A search still comes out of it, so the mistake passes every test that only asks whether something sensible is found.
+#
+# **What to do**: ask the model, not its configuration. **Test**: change the last word of a text and look at the first token;
+# in an encoder it moves, behind a causal mask it cannot.
 
 # %%
 one, other = (torch.tensor(nano.tokenize([text])) for text in ("roots take up water", "roots take up salt"))
@@ -311,8 +323,9 @@ lab.doctor(nano)
 # %% [markdown]
 # ## 6. Dropped Dense layers
 #
-# **What one does**: converts the transformer, and leaves the two small matrices behind it in their folders
-# ([llama.cpp#16367](https://github.com/ggml-org/llama.cpp/issues/16367)).
+# **What one does**: converts the transformer, and leaves the two small matrices behind it, the
+# [Dense layers](../docs/glossary.md#dense-layers), in their folders
+# ([llama.cpp#16367](https://github.com/ggml-org/llama.cpp/pull/16367) put them into a converter that had none).
 
 # %%
 bare_q, bare_d = embed(asked, ask, dense=False), embed(texts, answer, dense=False)
@@ -338,8 +351,10 @@ say(
 )
 
 # %% [markdown]
-# **What to do**: compare a converted model with the original on ten texts before using it: cosines above 0.999, not just a
-# search that "looks right". `lab.quantize.export` does so before it keeps a file.
+# **What to do**: compare a converted model with the original before using it; `lab.quantize.export` does so before it keeps a
+# file. **Test**: on ten texts the cosines lie above 0.999. A search that "looks right" is no test.
+#
+# Five of the mistakes, side by side, and the answer to the question of section 1:
 
 # %%
 all_ways = {
@@ -371,9 +386,9 @@ guess.reveal(
 # %% [markdown]
 # ## 7. Numbers that do not fit: float16
 #
-# **What one writes**: `model.half()`, to save memory. The largest number of float16 is 65,504, and the activations of large
-# Gemma models exceed it: near 8·10⁵ was seen in EmbeddingGemma
-# ([unslothai/unsloth#4014](https://github.com/unslothai/unsloth/issues/4014)). The lab refuses:
+# **What one writes**: `model.half()`, to save memory. The largest number of float16 is 65,504, and activations near 8·10⁵
+# were seen in EmbeddingGemma ([unslothai/unsloth#4014](https://github.com/unslothai/unsloth/issues/4014)): an
+# [overflow](../docs/glossary.md#overflow). The lab refuses:
 
 # %%
 try:
@@ -383,9 +398,9 @@ except TypeError as refused:
 
 # %% [markdown]
 # Go around the refusal and compute the nano in float16 all the same. The nano is small, and so are its activations. But
-# they need not be: norms stand before each layer, so a model in which everything that is added to the running sum is *s*
-# times as large computes the same function. The cell makes such twins (token table and the norms after attention and feed-
-# forward times *s*) and runs them in float32 and in float16.
+# they need not be. Each layer adds something to a running sum, and a norm stands before whatever reads that sum; so a model
+# in which everything that is added is *s* times as large computes the same function. The cell makes such twins (the token
+# table, and the norms after attention and feed-forward, times *s*) and runs them in float32 and in float16.
 
 # %%
 sample = nano.tokenize(texts[: sized(16, 4)], answer)
@@ -438,8 +453,8 @@ Table(float_table)
 # infinity, the next norm makes NaN of it, and every vector is lost. float32 does not mind, and neither would bfloat16, which has
 # float32's range.
 #
-# **What to do**: bfloat16 where the hardware multiplies it, float32 elsewhere (`Recipe(precision="auto")`). Test: no NaN, on
-# the real model and on long texts.
+# **What to do**: bfloat16 where the hardware multiplies it, float32 elsewhere (`Recipe(precision="auto")`). **Test**: no NaN,
+# on the real model and on long texts.
 #
 # ### Exercise 2
 
@@ -491,8 +506,9 @@ except ValueError as refused:
     say(f"ValueError: {refused}")
 
 # %% [markdown]
-# **What to do**: `Recipe(gradient_cache=True)` computes a large batch exactly in the memory of a small one. Mistrust a loss near 0
-# after the first steps.
+# **What to do**: the [gradient cache](../docs/glossary.md#gradient-cache), `Recipe(gradient_cache=True)`, computes a large
+# batch exactly in the memory of a small one. **Test**: the loss of the very first step is well above 0 (near the logarithm
+# of the batch size, if the model knows nothing yet); 0 there is an exam with one answer.
 #
 # ### Exercise 3
 
@@ -506,7 +522,8 @@ accumulation_exercise.check(...)
 # %% [markdown]
 # ## 9. Test data in training
 #
-# **What one does**: trains on all pairs there are, and measures on some of them. To see it quickly, nothing is trained but one
+# **What one does**: trains on all pairs there are, and measures on some of them
+# ([test set](../docs/glossary.md#test-set)). To see it quickly, nothing is trained but one
 # square matrix behind the frozen nano (an *adapter*). It learns twenty of the forty questions with their answers; the other
 # twenty it never sees.
 
@@ -545,8 +562,8 @@ say(
 
 # %% [markdown]
 # **What to do**: split before anything is mined, and split by *source* (package, document, user), not by row: rows of one
-# source repeat each other. `lab.data` keeps whole packages apart for `python-docs`. Look for test texts in the training
-# set, also nearly equal ones:
+# source repeat each other. Notebook [09](09_train_on_a_gpu.ipynb) sets a whole package aside. **Test**: look for test texts
+# in the training set, also for nearly equal ones:
 
 # %%
 twins = (d @ d.T)[np.triu_indices(len(texts), k=1)]
@@ -568,8 +585,8 @@ leak_exercise.check(...)
 # %% [markdown]
 # ## 10. See for yourself
 #
-# The same search twice, as it should be and without prompts. Type questions of your own; a star marks what the first list
-# does not have.
+# The same search twice, as it should be and without prompts. With the notebook running you can type questions of your own;
+# arrows say how many ranks a text has moved, a star marks what the first list does not have.
 
 # %%
 from egemma_lab.explore import SearchSetting
@@ -592,8 +609,9 @@ lab.explore.search(
 # | a batch of one | a loss of exactly 0 | gradient cache |
 # | test data in training | a gain that no new question confirms | split by source, before mining |
 #
-# What the paper has to say about them: prompts are part of its model (Equation 1), vectors are compared by cosine at every
-# width (Equation 2), and its contrastive loss is a sum over a batch. The rest stands in the issues linked above.
+# What the paper has to say about them ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)): prompts are part of its model
+# (Equation 1), the loss compares by cosine (Equation 2), at every width, and its denominator is a sum over the batch. The
+# rest stands in the reports linked above.
 #
 # ## Where next
 #
