@@ -11,9 +11,11 @@ def fetch(name, *, token=None, revision=None):
 
     Only JSON, safetensors and tokenizer files are taken. PermissionError where the model is gated or private,
     FileNotFoundError where the Hub has no such model or revision, ConnectionError where the Hub cannot be
-    reached and the cache does not have the model.
+    reached and the cache does not have the model, or not all of it; OSError where the disk is full. A file that came
+    in part is never used, and those that came whole are not fetched again.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -44,11 +46,30 @@ def fetch(name, *, token=None, revision=None):
         raise FileNotFoundError(
             f"{name!r} is neither a folder here nor a Hub name of the form owner/name"
         ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, _transport_error(HfHubHTTPError)) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        if hasattr(error, "snapshot_path"):  # IncompleteSnapshotError: some of its files are in the cache
+            raise ConnectionError(_not_whole(name, error)) from error
         raise ConnectionError(
             f"there is no folder {name!r}, and as a Hub name it is not in the local cache and the Hub cannot be "
             "reached (no network, or HF_HUB_OFFLINE=1). Connect once, or pass the path of a folder that has it"
         ) from error
+    # what is left happens in the middle of a download
+    except (_transport_error(HfHubHTTPError), RuntimeError) as error:  # RuntimeError: hf_xet's
+        raise ConnectionError(_not_whole(name, error)) from error
+    except OSError as error:
+        if error.errno is None:  # "Consistency check failed": fewer bytes than announced
+            raise ConnectionError(_not_whole(name, error)) from error
+        raise OSError(
+            error.errno, f"{error.strerror}, while {name!r} was downloaded to {HF_HUB_CACHE}", error.filename
+        ) from error
+
+
+def _not_whole(name, why):
+    why = str(why).splitlines()[0] if str(why) else type(why).__name__
+    return (
+        f"{name!r} did not come whole, the Hub cannot be reached ({why}): nothing of it is used. Load it again when "
+        "there is a network; files that came whole are not fetched again"
+    )
 
 
 def _transport_error(hub_error):
