@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+import wake_ups  # noqa: F401  so that a lost wake-up does not hold a cell up
 from check_notebooks import WIDGET_VIEW, problems
 from notebook_header import ROOT
 from notebook_twins import METADATA, merge, read_script

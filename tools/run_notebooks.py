@@ -38,10 +38,18 @@ def run_copies(folder, names, work):
         **os.environ,
         "EGEMMA_FAST": "1",
         "EGEMMA_CACHE": str(Path(work) / "cache"),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")])),
         "HF_HUB_OFFLINE": "1",  # the notebooks must do without a download; this makes a forgotten one fail
     }
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(copies), "-p", "no:cacheprovider"]
-    command += ["--durations=0", "--nbmake", "--overwrite", f"--nbmake-timeout={SECONDS_PER_CELL}"]
+    command += [
+        "-p",
+        "wake_ups",
+        "--durations=0",
+        "--nbmake",
+        "--overwrite",
+        f"--nbmake-timeout={SECONDS_PER_CELL}",
+    ]
     status = subprocess.run([*command, *map(str, paths)], cwd=copies, env=environment).returncode
     errors = {path.stem: swallowed_errors(nbformat.read(path, as_version=4)) for path in paths}
     return status, errors
