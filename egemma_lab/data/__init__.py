@@ -4,7 +4,9 @@ from egemma_lab.data.batch_plan import Batch, BatchPlan
 from egemma_lab.data.hard_negatives import mine_hard_negatives, negative_report
 from egemma_lab.data.mixture import Mixture, Source, as_mixture
 from egemma_lab.data.pairs import load_pairs
+from egemma_lab.data.passing_teacher import PassingTeacher
 from egemma_lab.data.running_text import sentences
+from egemma_lab.data.stream import Stream, stream_pairs
 from egemma_lab.data.teacher_cache import TeacherCache
 from egemma_lab.data.texts import load_texts
 
@@ -12,7 +14,9 @@ __all__ = [
     "Batch",
     "BatchPlan",
     "Mixture",
+    "PassingTeacher",
     "Source",
+    "Stream",
     "TeacherCache",
     "as_mixture",
     "load_pairs",
@@ -21,6 +25,7 @@ __all__ = [
     "mine_hard_negatives",
     "negative_report",
     "sentences",
+    "stream_pairs",
 ]
 
 

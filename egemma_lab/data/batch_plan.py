@@ -7,6 +7,8 @@ import numpy as np
 
 from egemma_lab.data._epoch import plan_epoch, rows_per_text
 from egemma_lab.data._pair_columns import ROLES
+from egemma_lab.data._stream_passes import StreamPasses
+from egemma_lab.data._text_hashes import lengths_and_hashes, small_ids
 from egemma_lab.data.mixture import Mixture, Source, as_mixture
 
 _BLOCK = 65_536  # steps whose sources are drawn together
@@ -55,8 +57,10 @@ class BatchPlan:
         batch_size: rows of every batch; there are no smaller ones, since the in-batch negatives are part of
             the loss.
         seed: from 0 on.
+        share: (which, of how many) process asks. Of a stream's rows the plan deals each process its own, so that a
+            stream's batches hold batch_size / processes rows; of other sources it gives the whole batch.
 
-    Attributes:
+    Attributes (None where a stream's length would have to be known):
         batches_per_epoch: source name -> full batches in one pass over it.
         left_over: source name -> rows without a place in each epoch (other rows each time). Fewer than
             batch_size, unless texts repeat so often that they fill no batch without standing in it twice; a
@@ -72,14 +76,19 @@ class BatchPlan:
     (2, True, 2, {'data': 1})
     """
 
-    def __init__(self, mixture, batch_size, seed=0):
+    def __init__(self, mixture, batch_size, seed=0, share=(0, 1)):
         self.batch_size = _whole_number("batch_size", batch_size, 1)
         self.seed = _whole_number("seed", seed, 0)
         self.mixture = mixture if isinstance(mixture, Mixture) else as_mixture(mixture)
-        self._passes = [_Passes(source, i, batch_size, seed) for i, source in enumerate(self.mixture)]
+        self._passes = [
+            StreamPasses(source, i, batch_size // share[1], seed, share)
+            if source.streamed
+            else _Passes(source, i, batch_size, seed)
+            for i, source in enumerate(self.mixture)
+        ]
         self.batches_per_epoch = {p.source.name: p.batches for p in self._passes}
-        self.left_over = {p.source.name: len(p.source) - p.batches * batch_size for p in self._passes}
-        self.steps_per_epoch = sum(self.batches_per_epoch.values())
+        self.left_over = {p.source.name: p.left_over for p in self._passes}
+        self.steps_per_epoch = None if self.mixture.streamed else sum(self.batches_per_epoch.values())
         self._offset = np.random.default_rng([seed, len(self._passes)]).integers(2**64, dtype=np.uint64)
         self._edges = np.cumsum(self.mixture.shares)[:-1]
         self._drawn_before = [
@@ -91,11 +100,19 @@ class BatchPlan:
         """The batch of `step` (0 is the first)."""
         step = _whole_number("step", step, 0)
         chosen, use = self._choice(step)
-        return self._passes[chosen].batch(use)
+        source, (rows, texts, ids, epoch) = self.mixture.sources[chosen], self._passes[chosen].drawn(use)
+        sides = [texts.get(role) for role in ROLES]
+        prompts = [_in_turn(p, use) for p in (source.anchor_prompt, source.positive_prompt)]
+        return Batch(source, rows, *sides, *ids, epoch, *prompts)
 
     def epoch(self, step):
-        """Rows used before `step` over rows there are: how often the data has been gone through, a float."""
-        return step * self.batch_size / len(self.mixture)
+        """Rows used before `step` over rows there are: how often the data has been gone through, a float.
+
+        With a stream, whose rows nobody has counted: how often the source of the step before was gone through.
+        """
+        if not self.mixture.streamed:
+            return step * self.batch_size / len(self.mixture)
+        return float(self.batch(step - 1).epoch) if step else 0.0
 
     def _sources(self, block):
         """Source index of each step of a block, `(_BLOCK,)`."""
@@ -122,7 +139,8 @@ class _Passes:
     def __init__(self, source, index, batch_size, seed):
         self.source, self.batch_size = source, batch_size
         self._key = (seed, index)
-        self.lengths, self.anchor_ids, self.positive_ids = _lengths_and_ids(source)
+        self.lengths, hashes = lengths_and_hashes(source)
+        self.anchor_ids, self.positive_ids = small_ids(hashes)
         # Where texts repeat, the number of full batches differs a little from shuffle to shuffle. The middle
         # of three is what later epochs reach within a few tries; should one not, the best of three stands in.
         first = self._plan(0, 0)
@@ -150,14 +168,16 @@ class _Passes:
             self._epoch = (epoch, plan[: self.batches])
         return self._epoch[1]
 
-    def batch(self, use):
+    @property
+    def left_over(self):
+        return len(self.source) - self.batches * self.batch_size
+
+    def drawn(self, use):
+        """(rows (B,), their columns, ids of anchors and positives, epoch) of the use-th batch."""
         epoch, number = divmod(use, self.batches)
         rows = self._rows(epoch)[number].copy()
         texts = self.source.dataset.with_format(None)[rows.tolist()]
-        sides = [texts.get(role) for role in ROLES]
-        ids = self.anchor_ids[rows], self.positive_ids[rows]
-        prompts = [_in_turn(p, use) for p in (self.source.anchor_prompt, self.source.positive_prompt)]
-        return Batch(self.source, rows, *sides, *ids, epoch, *prompts)
+        return rows, texts, (self.anchor_ids[rows], self.positive_ids[rows]), epoch
 
     def _check_size(self):
         name, n, most = (
@@ -194,31 +214,6 @@ def _distinct_rows(anchor_ids, positive_ids):
             used.update((anchor, positive))
             rows += 1
     return rows
-
-
-def _lengths_and_ids(source):
-    """Per row: characters of positive and negative (they make the padding); ids of anchor and positive.
-
-    Of single texts: the texts' own characters, and their ids twice.
-    """
-    import pandas as pd
-    import pyarrow.compute as pc
-
-    n = len(source)
-    lengths = np.zeros(n, dtype=np.int64)
-    hashes = np.empty(
-        (2, n), dtype=np.uint64
-    )  # 64 bits a text: a million texts collide with a chance of 3e-8
-    texts = ("anchor", "positive") if source.has_positives else ("anchor", "anchor")
-    for start, table in source.tables():
-        rows = slice(start, start + len(table))
-        for column in set(table.column_names) & {"positive", "negative"} or {"anchor"}:
-            lengths[rows] += pc.utf8_length(table[column]).to_numpy()
-        for side, column in enumerate(texts):
-            values = np.array(table[column].to_pylist(), dtype=object)
-            hashes[side, rows] = pd.util.hash_array(values, categorize=False)
-    ids = pd.factorize(hashes.reshape(-1))[0]  # small numbers, the same for the same text
-    return lengths, ids[:n], ids[n:]
 
 
 def _whole_number(name, value, least):

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -38,6 +38,7 @@ class Source:
     weight: float = 1.0
     anchor_prompt: str | tuple | None = "query"
     positive_prompt: str | tuple | None = "document"
+    streamed = False  # True of those that `stream_pairs` makes
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name:
@@ -127,6 +128,11 @@ class Mixture:
         weights = np.array([source.weight for source in self.sources], dtype=np.float64)
         return weights / weights.sum()
 
+    @property
+    def streamed(self):
+        """Whether any source is a stream, whose length nobody knows."""
+        return any(source.streamed for source in self.sources)
+
     def __len__(self):
         return sum(len(source) for source in self.sources)
 
@@ -140,7 +146,7 @@ class Mixture:
 
     def __repr__(self):
         parts = (
-            f"{source.name}: {len(source):,} {'pairs' if source.has_positives else 'texts'}, {share:.0%}"
+            f"{source.name}: {_counted(source)}, {share:.0%}"
             for source, share in zip(self.sources, self.shares)
         )
         return f"Mixture({'; '.join(parts)})"
@@ -150,7 +156,8 @@ class Mixture:
         """32 hex digits over all texts in their order, names, weights and prompts.
 
         It depends on the content alone: the same in another process, and however the data came and lies in
-        memory. Columns beyond anchor, positive and negative do not count, as they do not change a run.
+        memory. Columns beyond anchor, positive and negative do not count, as they do not change a run. Of a stream
+        count its beginning, its files' names and sizes, and its buffer.
         """
         total = hashlib.blake2b(digest_size=16)
         for source in self.sources:
@@ -161,9 +168,16 @@ class Mixture:
                 source.positive_prompt,
                 len(source),
             )
+            if source.streamed:
+                about = (*about, source.reader.identity, source.buffer_size)
             total.update(repr(about).encode("utf-8", "surrogatepass"))
             total.update(_content(source))
         return total.hexdigest()
+
+
+def _counted(source):
+    what = "pairs" if source.has_positives else "texts"
+    return f"a stream of {what}" if source.streamed else f"{len(source):,} {what}"
 
 
 def _content(source):
@@ -195,7 +209,8 @@ def as_mixture(pairs):
     - a list of `(pairs, weight)`, or of Datasets;
     - anything else goes to `load_pairs` and makes a mixture of one.
 
-    `pairs` is what `load_pairs` takes. Names that are not given come from the file or data set, else "data".
+    `pairs` is what `load_pairs` takes, or a `datasets.IterableDataset`, which goes to `stream_pairs`. Names that
+    are not given come from the file or data set, else "data".
 
     >>> as_mixture({"a": ([("q1", "p1")], 3.0), "b": [("q2", "p2")]})
     Mixture(a: 1 pairs, 75%; b: 1 pairs, 25%)
@@ -211,7 +226,7 @@ def as_mixture(pairs):
             return Mixture(pairs)
         if all(_is_weighted(part) or hasattr(part, "column_names") for part in pairs):
             return Mixture([_source(_name(part, number), part) for number, part in enumerate(pairs)])
-    return Mixture([Source(_name(pairs), load_pairs(pairs))])
+    return Mixture([_source(_name(pairs), pairs)])
 
 
 def _is_weighted(part):
@@ -220,8 +235,14 @@ def _is_weighted(part):
 
 def _source(name, part):
     if isinstance(part, Source):
-        return Source(name, part.dataset, part.weight, part.anchor_prompt, part.positive_prompt)
+        return replace(part, name=name)
     pairs, weight = part if _is_weighted(part) else (part, 1.0)
+    if isinstance(pairs, Source):
+        return replace(pairs, name=name, weight=weight)
+    if hasattr(pairs, "set_epoch") and not hasattr(pairs, "__len__"):  # datasets' streaming
+        from egemma_lab.data.stream import stream_pairs
+
+        return stream_pairs(pairs, name=name, weight=weight)
     return Source(name, load_pairs(pairs), weight)
 
 

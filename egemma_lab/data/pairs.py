@@ -73,7 +73,7 @@ def load_pairs(source, *, columns=None, split="train", limit=None):
         )
     if isinstance(source, bytes) or not isinstance(source, Iterable):
         raise TypeError(f"cannot read pairs from a {type(source).__name__}; allowed: {_ALLOWED}")
-    return rows_to_dataset("rows", "rows[{}]".format, _plain_rows(source), columns, limit)
+    return rows_to_dataset("rows", "rows[{}]".format, numbered_rows(source), columns, limit)
 
 
 def _from_name(name, columns, split, limit):
@@ -98,9 +98,9 @@ def _from_name(name, columns, split, limit):
 def _from_hub(name, split):
     import datasets
 
-    repository, _, config = name.partition(":")
+    repository, config = hub_name(name)
     try:
-        return datasets.load_dataset(repository, config or None, split=split)
+        return datasets.load_dataset(repository, config, split=split)
     except (FileNotFoundError, ConnectionError) as error:
         raise FileNotFoundError(
             f"{name!r}: there is no such file ({Path(name).absolute()}), and as a name on the Hub it "
@@ -111,6 +111,14 @@ def _from_hub(name, split):
             f"(asked for {name!r}, split {split!r}; a configuration is written 'owner/name:config')"
         )
         raise
+
+
+def hub_name(name):
+    """("owner/name", configuration or None) where `name` has the form of a Hub name, else None."""
+    if not _HUB_NAME.fullmatch(name):
+        return None
+    repository, _, config = name.partition(":")
+    return repository, config or None
 
 
 def _from_saved(name, path, columns, split, limit):
@@ -144,7 +152,8 @@ def _frame_rows(frame):
         yield number, dict(zip(names, values))
 
 
-def _plain_rows(rows):
+def numbered_rows(rows):
+    """(number, dict) of each row of an iterable of dicts or tuples."""
     for number, row in enumerate(rows):
         if isinstance(row, Mapping):
             yield number, row

@@ -106,6 +106,11 @@ class TeacherCache:
         self.stats.hits += len(digests) - len(missing)
         return _unit_rows(found)[[row[digest] for digest in digests]]
 
+    def prepare(self, texts):
+        """Computes what is unknown of texts that `vectors` will soon be asked for: role -> list of texts."""
+        for role, of_role in texts.items():
+            self.vectors(of_role, role)
+
     def fill(self, texts, role, *, chunk=2048, show_progress_bar=None):
         """Computes what is unknown of `texts` (any iterable, read once), and returns how many that were.
 

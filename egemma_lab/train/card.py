@@ -162,7 +162,10 @@ def _training(stages):
     lines = ["## How it was made\n", _table(columns, stages)]
     for stage in stages:
         if stage.get("sources"):
-            counts = ", ".join(f"{name} {rows:,}" for name, rows in stage["sources"].items())
+            counts = ", ".join(
+                f"{name} {'streamed' if rows is None else format(rows, ',')}"
+                for name, rows in stage["sources"].items()
+            )
             lines.append(f"\n{stage['name']} drew from (rows): {counts}.")
         if stage.get("status") not in (None, "finished"):
             lines.append(f"\n{stage['name']} did not run to its end: its status is {stage['status']}.")

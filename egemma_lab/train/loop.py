@@ -112,6 +112,7 @@ def _supervised(state):
 def _loop(state, batches, interrupt):
     model, recipe, optimizer, accelerator = state.model, state.recipe, state.optimizer, state.accelerator
     parameters = [p for p in model.parameters() if p.requires_grad]
+    first = state.step + 1
     encode = encoder(model, state.precision, recipe.compile)
     model.train()
 
@@ -120,7 +121,7 @@ def _loop(state, batches, interrupt):
         step = state.step + 1
         _seed_step(recipe.seed, step, accelerator.process_index)
         tokens = batches.next()
-        _teach_ahead(state, step)
+        _teach_ahead(state, step, first)
         loss = loss_over_batch(state, tokens)
         rate = learning_rate(recipe, step, _progress_within(state))
         for group in optimizer.param_groups:
@@ -163,23 +164,24 @@ def _batches(state):
     return Ahead(make, first=state.step + 1)
 
 
-def _teach_ahead(state, step):
+def _teach_ahead(state, step, first):
     """Where batches are small ask the teacher for several steps' texts at once: sorted by length together, and its
     weights cast once, they take less time than batch by batch. Not for more, since nothing is learnt meanwhile.
 
-    Windows lie at fixed steps, so a resumed run asks for the same texts together and gets the same bits.
+    Windows lie at fixed steps, and a resumed run takes up the whole window of its first step: it asks for the same
+    texts together and gets the same bits.
     """
     window = max(1, TEACH_AHEAD // state.recipe.batch_size)
-    if state.teacher is None or (step - 1) % window:
+    begin = step - (step - 1) % window
+    if state.teacher is None or step not in (begin, first):
         return
-    last = step + window if state.steps is None else min(step + window, state.steps + 1)
+    last = begin + window if state.steps is None else min(begin + window, state.steps + 1)
     texts = {"query": [], "document": []}
-    for coming in range(step, last):
+    for coming in range(begin, last):
         batch = share_of_batch(state.accelerator, state.plan.batch(coming - 1))
         texts["query"] += batch.anchors
         texts["document"] += [*(batch.positives or ()), *(batch.negatives or ())]
-    for role, of_role in texts.items():
-        state.teacher.vectors(of_role, role)
+    state.teacher.prepare(texts)
 
 
 def loss_over_batch(state, tokens):

@@ -11,8 +11,8 @@ import torch
 
 
 def share_of_batch(accelerator, batch):
-    """This process's rows of a batch: equal, neighbouring shares."""
-    if accelerator.num_processes == 1:
+    """This process's rows of a batch: equal, neighbouring shares. A stream's are this process's from the start."""
+    if accelerator.num_processes == 1 or batch.source.streamed:
         return batch
     size = len(batch) // accelerator.num_processes
     mine = slice(size * accelerator.process_index, size * (accelerator.process_index + 1))

@@ -39,6 +39,7 @@ def set_up(given, stack):
 
     from egemma_lab.data.batch_plan import BatchPlan
     from egemma_lab.data.mixture import as_mixture
+    from egemma_lab.data.passing_teacher import PassingTeacher
     from egemma_lab.data.teacher_cache import TeacherCache
     from egemma_lab.losses import RecipeLoss
 
@@ -64,7 +65,8 @@ def set_up(given, stack):
     with accelerator.main_process_first():  # the first process fills the caches, the others find them
         mixture = as_mixture(given.pairs)
     _refuse_texts_without_matching(mixture, recipe, given.teacher)
-    plan = BatchPlan(mixture, recipe.batch_size, recipe.seed)
+    share = accelerator.process_index, accelerator.num_processes
+    plan = BatchPlan(mixture, recipe.batch_size, recipe.seed, share)
     # a resumed run keeps the precision it began with, wherever it is resumed
     precision = (
         files.read_info()["precision"] if resumed else best_precision(recipe.precision, accelerator.device)
@@ -74,13 +76,15 @@ def set_up(given, stack):
     model = choose_model(given, files, mixture, accelerator, resumed, teacher, rotation)
     targets = None
     if teacher is not None:
-        targets = TeacherCache(fit_teacher(teacher, model.config.output_width, rotation))
+        keep = PassingTeacher if mixture.streamed else TeacherCache
+        targets = keep(fit_teacher(teacher, model.config.output_width, rotation))
     about = {
         "seed": recipe.seed,
         "model": describe_model(given, model),
         "data": {
             "fingerprint": mixture.fingerprint,
-            "sources": {source.name: len(source) for source in mixture.sources},
+            "sources": {source.name: None if source.streamed else len(source) for source in mixture.sources},
+            **({"processes": accelerator.num_processes} if mixture.streamed else {}),
         },
         "teacher": None
         if teacher is None
@@ -168,6 +172,9 @@ def _refuse_other_inputs(files, about, given):
     wrong = [f"model ({name})" for name in old if old[name] != new[name]]
     if info["data"]["fingerprint"] != about["data"]["fingerprint"]:
         wrong.append(f"data (pairs were {info['data']['sources']}, now {about['data']['sources']})")
+    elif info["data"].get("processes") != about["data"].get("processes"):
+        were, are = info["data"]["processes"], about["data"]["processes"]
+        wrong.append(f"processes (a stream's rows were dealt to {were}, now to {are})")
     if info["teacher"] != about["teacher"]:
         names = [where["teacher"] and where["teacher"]["name"] for where in (info, about)]
         wrong.append(f"teacher (was {names[0]}, now {names[1]})")
