@@ -3,9 +3,9 @@
 #
 # [![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/egemma-lab/blob/main/notebooks/02_the_model.ipynb)
 #
-# EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)) is a language model that was taught to read instead
-# of to write. This notebook takes one apart, the laboratory's small `nano`, and puts it together again by hand, until
-# your own few functions give the library's numbers.
+# EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)) is a language model that was taught to read
+# instead of to write. This notebook takes one apart, the laboratory's small `nano`, and puts it together again by hand,
+# until your own few functions give the library's numbers.
 #
 # **Afterwards you will be able to**
 #
@@ -20,8 +20,8 @@
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to
-# have seen [notebook 00](00_start_here.ipynb); cosines and the unit sphere are explained in
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps
+# to have seen [notebook 00](00_start_here.ipynb); cosines and the unit sphere are explained in
 # [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
@@ -56,8 +56,9 @@ clock
 # %% [markdown]
 # ## 1. Result first: the same weights, read in four ways
 #
-# The nano has EmbeddingGemma's architecture in eight million parameters, and it is bundled with the package. It searches
-# 800 short texts, forty on each of twenty topics. A question goes in, the texts with the largest cosine come out.
+# The [nano](../docs/glossary.md#nano) has EmbeddingGemma's architecture in eight million parameters, and it is bundled
+# with the package. It searches 800 short texts, forty on each of twenty topics. A question goes in, the texts with the
+# largest cosine come out.
 
 # %%
 nano = lab.load_model("nano").requires_grad_(False)  # to be looked at, not trained
@@ -81,13 +82,13 @@ found("How much should I put aside for retirement, and when should I begin?")
 # %% [markdown]
 # Now three slips, each of them made in real projects, none of them answered by an error message:
 #
-# - **causal**: a token sees only what stands before it, as in the language model that such an encoder is made from. Some
-#   versions of transformers read EmbeddingGemma so
+# - [**causal**](../docs/glossary.md#causal-mask): a token sees only what stands before it, as in the language model that
+#   such an encoder is made from. Some versions of transformers read EmbeddingGemma so
 #   ([sentence-transformers#3725](https://github.com/huggingface/sentence-transformers/issues/3725));
-# - **no Dense layers**: the last two matrices are left out, as in some conversions
+# - [**no Dense layers**](../docs/glossary.md#dense-layers): the last two matrices are left out, as in some conversions
 #   ([llama.cpp#16367](https://github.com/ggml-org/llama.cpp/issues/16367));
-# - **no prompts**: the few words before each text that say what the vector is for are forgotten
-#   ([mteb#3188](https://github.com/embeddings-benchmark/mteb/issues/3188)).
+# - [**no prompts**](../docs/glossary.md#prompt): the few words before each text that say what the vector is for are
+#   forgotten ([mteb#3188](https://github.com/embeddings-benchmark/mteb/issues/3188)).
 #
 # Not one weight is changed. What happens to the vectors, and what to the search?
 
@@ -164,7 +165,8 @@ guess.reveal(
 #
 # The paper's Equation 1 is the whole model: E(t, x) = f(g(P(M(t ⊕ x)))). A prompt t is put before a text x; the
 # transformer M gives each token a state; P takes the mean of the states; g and f are two linear layers, one up and one
-# down. Then the vector is brought to length 1. In the order in which a text passes:
+# down. Then the released model brings the vector to length 1, which the equation leaves out. (All letters of the course
+# are in the [notation](../docs/notation.md).) In the order in which a text passes:
 #
 # text → tokens → **token table** → **layers** of attention and feed-forward → **final norm** → mean → **Dense up** →
 # **Dense down** → length 1
@@ -208,8 +210,8 @@ Table(plan.map(lambda number: f"{number:,}"))
 # %% [markdown]
 # ## 3. From text to numbers
 #
-# A tokenizer cuts the text into pieces, `▁` standing for a space. It puts `<bos>` (begin) before and `<eos>` (end) behind.
-# The prompt is part of the text from here on: nothing marks it.
+# A tokenizer cuts the text into pieces, `▁` standing for a space. It puts `<bos>` (begin) before and `<eos>` (end)
+# behind. The prompt is part of the text from here on: nothing marks it.
 
 # %%
 question = "How do plants drink water from the soil?"
@@ -219,8 +221,8 @@ print(repr(prompt + question), "\n")
 print(" | ".join(nano.tokenizer.convert_ids_to_tokens(ids)))
 
 # %% [markdown]
-# Each piece has a number, and that number a row in the token table. Gemma multiplies the row by the root of the width. One
-# line by hand, and the library's:
+# Each piece has a number, and that number a row in the token table. Gemma multiplies the row by the root of the width.
+# One line by hand, and the library's:
 
 # %%
 table = nano.text_model.embed_tokens.weight  # (V, h)
@@ -235,8 +237,8 @@ say(
 # %% [markdown]
 # ## 4. A layer by hand
 #
-# A layer takes one vector a token and gives one vector a token. It has two halves. **Attention** lets tokens take from each
-# other; the **feed-forward** network works on each token alone. Each half is fed through a norm, and its result goes
+# A layer takes one vector a token and gives one vector a token. It has two halves. **Attention** lets tokens take from
+# each other; the **feed-forward** network works on each token alone. Each half is fed through a norm, and its result goes
 # through another norm before it is *added* to what was there. Four parts, then, to be built: the norm, rotary positions,
 # attention, and the gated feed-forward network.
 #
@@ -272,9 +274,9 @@ norm_exercise.check(...)
 # ### 4.2 Rotary positions
 #
 # Attention compares vectors with dot products, and a dot product does not know who stands where. So before they are
-# compared, the vectors are **turned**: the numbers are taken in pairs, and each pair is turned by an angle that grows with
-# the token's place. Two vectors at the places 5 and 3 are then turned by angles that differ as much as those of 12 and 10:
-# the dot product depends on the *distance* only.
+# compared, the vectors are **turned**: the numbers are taken in pairs, and each pair is turned by an angle that grows
+# with the token's place. Two vectors at the places 5 and 3 are then turned by angles that differ as much as those of 12
+# and 10: the dot product depends on the *distance* only.
 
 
 # %%
@@ -306,8 +308,8 @@ say(
 )
 
 # %% [markdown]
-# Fast pairs tell near places apart, slow ones far places. How slow, the **base** decides, and Gemma 3 has two: 10,000 in its
-# *sliding* layers, which look at their neighbourhood only, and 1,000,000 in its *full* layers, which look everywhere.
+# Fast pairs tell near places apart, slow ones far places. How slow, the **base** decides, and Gemma 3 has two: 10,000 in
+# its *sliding* layers, which look at their neighbourhood only, and 1,000,000 in its *full* layers, which look everywhere.
 
 # %%
 turns = lab.explore.predict(
@@ -346,19 +348,21 @@ turns.reveal(
 # %% [markdown]
 # ### 4.3 Attention
 #
-# Each token asks (its **query**), each offers itself (its **key**), and what is taken is the other's **value**. The weights
-# are the softmax of query · key: all positive, together 1. On numbers small enough for the head: scores 0 and log 3 weigh
-# 1 : 3, so from the values 0 and 4 comes 3.
+# Each token asks (its **query**, which has nothing to do with the query of a search), each offers itself (its **key**),
+# and what is taken is the other's **value**. All three are the token's vector times a learned matrix. The weights are the
+# softmax of query · key: all positive, together 1. On numbers small enough for the head: scores 0 and log 3 weigh 1 : 3,
+# so from the values 0 and 4 comes 3.
 
 # %%
 weights = torch.tensor([1.0, 3.0]).log().softmax(dim=0)  # the scores are log 1 = 0 and log 3
 say(f"weights {[round(float(w), 4) for w in weights]}, taken {weights @ torch.tensor([0.0, 4.0]):.4f}")
 
 # %% [markdown]
-# Four things are Gemma's own. Queries and keys pass an RMSNorm first, which bounds their dot products. Both are turned by
-# rotary positions. Several heads ask, but they share **one** set of keys and values (*grouped-query attention*, here with a
-# single group): fewer weights, and for a decoder less to keep in memory. And the scores are divided by a number that the
-# configuration names (`query_pre_attn_scalar`, its root).
+# Four things to know about attention in Gemma 3. Queries and keys pass an RMSNorm first, which bounds their dot products.
+# Both are turned by rotary positions. Attention runs several times side by side (*heads*): each head asks with queries of
+# its own, but all share **one** set of keys and values (*multi-query attention*): fewer weights, and for a decoder less
+# to keep in memory. And the scores are divided by a number that the configuration names (`query_pre_attn_scalar`, its
+# root).
 
 
 # %%
@@ -383,8 +387,8 @@ say(
 # %% [markdown]
 # ### 4.4 The gated feed-forward network
 #
-# *GeGLU*: two matrices widen each token's vector; one of the two results passes GELU, a bent line that lets positive numbers
-# through and nearly stops negative ones, and multiplies the other: a gate. A third matrix leads back.
+# *GeGLU*: two matrices widen each token's vector; one of the two results passes GELU, a bent line that lets positive
+# numbers through and nearly stops negative ones, and multiplies the other: a gate. A third matrix leads back.
 
 
 # %%
@@ -405,8 +409,8 @@ Table(
 # %% [markdown]
 # ### 4.5 Put together
 #
-# Norm, half, norm, add; and again. The second norm of each half is what others leave out (*post-norm*): it decides how much
-# a half may add, whatever comes out of it.
+# Norm, half, norm, add; and again. The second norm of each half is what most models leave out: it decides how much a half
+# may add, whatever comes out of it.
 
 
 # %%
@@ -461,8 +465,8 @@ Table(
 )
 
 # %% [markdown]
-# Equal to within rounding, in layers of both kinds. The last column says how much a layer adds, as a share of the length of
-# the vectors that came in; the second norms decide it.
+# Equal to within rounding, in layers of both kinds. The last column says how much a layer adds, as a share of the length
+# of the vectors that came in; the second norms decide it.
 #
 # Six layers one behind the other, one more norm, the mean, two matrices, length 1: that is all. The vector by hand beside
 # `encode`:
@@ -482,10 +486,11 @@ say(f"By hand and by `encode`: **{len(vector)} numbers, the largest difference i
 # %% [markdown]
 # ## 5. Who may look at whom
 #
-# A language model that writes may not look ahead: while it says a word it does not know the next. Its mask is **causal**. A
-# reader has the whole text before them, and the mask is **bidirectional**. In *sliding* layers (five of six, in all Gemma 3
-# models) a token looks at a **window** around it only, which keeps long texts cheap. Below, the window is 2 to each side,
-# so that it fits on the page.
+# A language model that writes may not look ahead: while it says a word it does not know the next. Its mask is **causal**.
+# A reader has the whole text before them, and the mask is
+# [**bidirectional**](../docs/glossary.md#bidirectional-attention). In *sliding* layers (five of six, in all Gemma 3
+# models) a token looks at a [**window**](../docs/glossary.md#sliding-window) around it only, which keeps long texts
+# cheap. Below, the window is 2 to each side, so that it fits on the page.
 
 # %%
 words = ["<bos>", "Roots", "drink", "what", "the", "rain", "brings", "<eos>"]
@@ -513,8 +518,8 @@ from egemma_lab.model.attention_masks import attention_masks
 print(inspect.getsource(attention_masks))
 
 # %% [markdown]
-# Whether a model really looks both ways is a thing to measure, not to believe. Change the **last** word of a sentence. Can
-# the state of the **first** token notice?
+# Whether a model really looks both ways is a thing to measure, not to believe. Change the **last** word of a sentence.
+# Can the state of the **first** token notice?
 
 # %%
 guess = lab.explore.predict(
@@ -549,9 +554,9 @@ guess.reveal(
 # %% [markdown]
 # ### The window, and a trap in it
 #
-# The configuration file of the real EmbeddingGemma says `sliding_window: 512`. It means 512 in all: 256 to each side. For a
-# bidirectional model transformers therefore turns the number into an exclusive bound, 512 // 2 + 1, **when the object is
-# made**. Whoever makes a new object from the attributes of an old one does it again:
+# The configuration file of the real EmbeddingGemma says `sliding_window: 512`. It means 512 in all: 256 to each side. For
+# a bidirectional model transformers therefore turns the number into an exclusive bound, 512 // 2 + 1, **when the object
+# is made**. Whoever makes a new object from the attributes of an old one does it again:
 
 # %%
 from transformers import Gemma3TextConfig
@@ -594,7 +599,8 @@ window_exercise.check(...)
 # %% [markdown]
 # ## 6. One vector for many: the mean
 #
-# After the last norm each token has a state. The mean of all states is the text, the prompt's tokens included. Padding,
+# After the last norm each token has a state. The mean of all states stands for the text, the prompt's tokens included
+# ([mean pooling](../docs/glossary.md#mean-pooling)). Padding,
 # which only fills up a batch, is left out.
 #
 # #### Exercise 3
@@ -620,10 +626,10 @@ Table(
 )
 
 # %% [markdown]
-# A mean has a gift for the curious: it can be taken apart. What follows it is linear until the final division by the length,
-# so the vector before that division is a **sum of one part a token**. A token's *share* is its part's dot product with the
-# whole, over the whole's squared length: shares sum to 1, and a negative one pulls the other way. That is exact. What it
-# does not say is where a state has its contents from, for attention has mixed the tokens before.
+# A mean has a gift for the curious: it can be taken apart. What follows it is linear until the final division by the
+# length, so the vector before that division is a **sum of one part a token**. A token's *share* is its part's dot product
+# with the whole, over the whole's squared length: shares sum to 1, and a negative one pulls the other way. That is exact.
+# What it does not say is where a state has its contents from, for attention has mixed the tokens before.
 
 # %%
 look = lab.explore.dissect(nano, question)
@@ -672,9 +678,10 @@ dense_exercise
 dense_exercise.check(...)
 
 # %% [markdown]
-# Why then two? We found no reason in the paper. What can be said: after training the pair can always be replaced by the product, so
-# at inference the second matrix buys nothing; while training, steps on two factors are not steps on their product. And the
-# equality is one of real numbers: round each matrix to four bits, and the product of the rounded is not the rounded product.
+# Why then two? We found no reason in the paper. What can be said: after training the pair can always be replaced by the
+# product, so at inference the second matrix buys nothing; while training, steps on two factors are not steps on their
+# product. And the equality is one of real numbers: round each matrix to four bits, and the product of the rounded is not
+# the rounded product.
 #
 # The whole way from states to vector in the package's own code, the paper's Equation 1 from right to left:
 
@@ -684,8 +691,8 @@ print(inspect.getsource(EmbeddingGemma.forward))
 # %% [markdown]
 # ## 8. What a prompt adds
 #
-# A prompt acts twice. Its tokens are in the mean, with parts of their own; and the text's tokens look at them, so that their
-# states change. Both can be told apart.
+# A prompt acts twice. Its tokens are in the mean, with parts of their own; and the text's tokens look at them, so that
+# their states change. Both can be told apart.
 
 # %%
 look_behind = lab.explore.dissect(nano, question, "query")
@@ -749,8 +756,9 @@ lab.explore.anatomy(nano, question, prompt_name="query", layer=2, head=1)
 #
 # 1. **Go through the layers** with the head at *mean*. In which layers do most tokens look at `<bos>`? A head that has
 #    nothing to take must still spend its weights on something, for they sum to 1; such a place is called a *sink*.
-# 2. **Make the mask causal.** What happens to the share of the first token, and to the cosine in the line of words? Then make
-#    the window smaller, 1 token to each side: much smaller than any Gemma's, and only one layer still sees the whole text.
+# 2. **Make the mask causal.** What happens to the share of the first token, and to the cosine in the line of words? Then
+#    make the window smaller, 1 token to each side: much smaller than any Gemma's, and only one layer still sees the whole
+#    text.
 # 3. **Negate**: "plants drink water" and "plants do not drink water". Which tokens' shares change, and by how much?
 #
 # And do not read too much into it. A weight says where a head takes from, not how much that matters in the end: different
@@ -782,10 +790,11 @@ say(
 # EmbeddingGemma's layers were not trained from noise. They begin as those of a **decoder**, Gemma 3, which had learned to
 # say the next token of any text. Then they were **adapted**: the decoder became both halves of an encoder-decoder that
 # repairs damaged texts (in the manner of T5Gemma, [arXiv:2504.06225](https://arxiv.org/abs/2504.06225)), and the encoder
-# half was kept. Only then came the training with pairs that notebooks 03 to 08 are about.
+# half was kept. Only then came the training with pairs, which begins in
+# [03_contrastive_learning](03_contrastive_learning.ipynb).
 #
-# (The nano took a short cut: its token table began as what its teacher says of each piece, and its layers near zero. So what
-# follows is done with a smaller model still, `micro`, from the beginning.)
+# (The nano took a short cut: its token table began as what its teacher says of each piece, and its layers near zero. So
+# what follows is done with a smaller model still, `micro`, from the beginning.)
 #
 # ### 10.1 A decoder
 #
@@ -839,11 +848,11 @@ Table(
 #
 # ### 10.2 Damaged texts
 #
-# To predict the next token one need not look ahead. To repair a text one must read all of it, before and behind the damage.
-# That is why the adaptation is done with **denoising**, in the mixture called UL2
-# ([arXiv:2205.05131](https://arxiv.org/abs/2205.05131)): spans of the text are taken out, a *sentinel* is left in place of
-# each, and the decoder must say what stood there. Short spans train knowledge of words (R), long ones or half of the text
-# understanding (X), and a text cut in two training to go on (S).
+# To predict the next token one need not look ahead. To repair a text one must read all of it, before and behind the
+# damage. That is why the adaptation is done with **denoising**, in the mixture called UL2
+# ([arXiv:2205.05131](https://arxiv.org/abs/2205.05131)): spans of the text are taken out, a *sentinel* is left in place
+# of each, and the decoder must say what stood there. Short spans train knowledge of words (R), long ones or half of the
+# text understanding (X), and a text cut in two training to go on (S).
 
 # %%
 from egemma_lab.train import denoising
@@ -894,8 +903,9 @@ damage_exercise.check(...)
 # ### 10.3 The adaptation
 #
 # Encoder and decoder both begin as the decoder above, weight for weight. In the encoder only the mask is exchanged, from
-# causal to bidirectional. The decoder's layers look at their own tokens so far *and* at the encoder's states (one attention
-# for both, as in T5Gemma 2, [arXiv:2512.14856](https://arxiv.org/abs/2512.14856)). Afterwards the decoder is thrown away.
+# causal to bidirectional. The decoder's layers look at their own tokens so far *and* at the encoder's states (one
+# attention for both, as in T5Gemma 2, [arXiv:2512.14856](https://arxiv.org/abs/2512.14856); the first T5Gemma, which the
+# paper follows, has a second attention for the encoder's states). Afterwards the decoder is thrown away.
 
 # %%
 adapted = adapt_to_encoder(
@@ -916,8 +926,8 @@ Table(
 # ### 10.4 What it buys: three starts, the same training
 #
 # Three embedding models of the same shape, with the same two Dense layers, that begin with different layers: random ones,
-# those of the decoder (read both ways from now on), those of the adapted encoder. Each then gets the same short training with
-# pairs (a docstring's sentence and its function, contrastive loss), and searches packages that none of them saw.
+# those of the decoder (read both ways from now on), those of the adapted encoder. Each then gets the same short training
+# with pairs (a docstring's sentence and its function, contrastive loss), and searches packages that none of them saw.
 
 # %%
 guess = lab.explore.predict("In which order will the three starts end: random, decoder, adapted?", ...)
@@ -1011,8 +1021,8 @@ guess.reveal(
 )
 
 # %% [markdown]
-# The intervals are about other questions, not about other runs: each start was trained once. And two things are not equal,
-# here as in the paper: the adapted start has read more text than the decoder, and the random one none.
+# The intervals are about other questions, not about other runs: each start was trained once. And two things are not
+# equal, here as in the paper: the adapted start has read more text than the decoder, and the random one none.
 #
 # ## 11. What the paper found, and what we found
 #
@@ -1045,20 +1055,23 @@ say(
 # %% [markdown]
 # ## Summary
 #
-# - A Gemma 3 layer is a norm, attention, a norm, an addition; a norm, a gated network, a norm, an addition. Your functions
-#   gave the library's numbers.
+# - A Gemma 3 layer is a norm, attention, a norm, an addition; a norm, a gated network, a norm, an addition. Your
+#   functions gave the library's numbers.
 # - A mask makes an encoder or a decoder of the same weights. Nothing complains when it is the wrong one: measure it.
 # - The stored window of 512 is 256 to each side, and copies by attributes halve it.
 # - Mean and Dense layers are linear, so each token's share of a vector is exact. The two Dense layers are one matrix, and
 #   leaving them out gives vectors of another space.
 # - A prompt is in the mean, and it changes the states of the text. In the nano both are small.
-# - In the paper the decoder's weights are worth most and the adaptation adds a little; both need more than minutes to be seen.
+# - In the paper the decoder's weights are worth most and the adaptation adds a little; both need more than minutes to be
+#   seen.
 #
 # ## Where next
 #
-# - Take your own model apart: `lab.explore.dissect(lab.load_model(...), text)` works with every model of this architecture.
+# - Take your own model apart: `lab.explore.dissect(lab.load_model(...), text)` works with every model of this
+#   architecture.
 # - [00_start_here](00_start_here.ipynb) trains such a model with pairs and a teacher;
 #   [01_embeddings_and_their_geometry](01_embeddings_and_their_geometry.ipynb) measures the space it makes.
+# - [03_contrastive_learning](03_contrastive_learning.ipynb) is about the training itself.
 # - The runs are kept: `lab.train.LanguageRun("runs/02_decoder")` opens the decoder, and training goes on from either.
 
 # %%
