@@ -3,9 +3,10 @@
 #
 # [![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/egemma-lab/blob/main/notebooks/03_contrastive_learning.ipynb)
 #
-# Nobody tells an embedding model where a text belongs. It is told which two texts belong together, and in every step it sits
-# an exam: find your partner among all the others. This notebook takes that exam apart: how strict it is, how many wrong
-# answers stand on the sheet, how wrong they are, and what happens when a wrong answer is right or when there are none.
+# Nobody tells an embedding model where a text belongs. It is told which two texts belong together, and in every step it
+# sits an exam: find your partner among all the others. This notebook takes that exam apart: how strict it is, how many
+# wrong answers stand on the sheet, how wrong they are, and what happens when a wrong answer is right or when there are
+# none.
 #
 # **Afterwards you will be able to**
 #
@@ -60,9 +61,10 @@ clock
 # %% [markdown]
 # ## 1. Result first: meaning from nothing but pairs
 #
-# The pairs are those of notebook 00: the first sentence of a docstring and the function that it describes, from the Python
-# packages installed here. Some packages are kept apart for the test. Each pair comes with a third text, a function that looks
-# similar and does something else; it is needed in section 5.
+# The pairs are those of notebook 00: the first sentence of a docstring and the function that it describes, from the
+# Python packages installed here. Some packages are kept apart for the test. Each pair comes with a third text, a function
+# that looks similar and does something else; it is needed in section 5. A pair's first text is called query, question or
+# anchor, its second positive, right answer or, here, function: papers, pictures and programs each have their word.
 
 # %%
 rows = lab.data.load_pairs("python-docs", limit=sized(8000, 300))
@@ -89,9 +91,10 @@ say(
 )
 
 # %% [markdown]
-# The student is the smallest text encoder there is. It has one vector for each piece of a word, and a text is the mean of its
-# pieces' vectors, brought to length 1. No layers, no attention, no order of words: a *bag of pieces*. It begins as random
-# numbers. It is small enough to be trained dozens of times in this notebook, and the loss that trains it is the package's own.
+# The student is the smallest text encoder there is. It has one vector for each piece of a word, and a text is the mean of
+# its pieces' vectors, brought to length 1. No layers, no attention, no order of words: a *bag of pieces*. It begins as
+# random numbers. It is small enough to be trained dozens of times in this notebook, and the loss that trains it is the
+# package's own.
 
 
 # %%
@@ -167,15 +170,16 @@ Table(
 )
 
 # %% [markdown]
-# Nobody told it that these words have to do with each other. It was only asked, again and again, which function belongs to
-# which sentence.
+# Nobody told it that these words have to do with each other. It was only asked, again and again, which function belongs
+# to which sentence.
 #
 # ## 2. The exam
 #
 # ### 2.1 By hand
 #
 # Three questions q and their three right answers p, as points of the unit circle. Row i of the table holds the cosines of
-# question i with all answers; the right ones stand on the diagonal.
+# question i with all answers; the right ones stand on the diagonal. (In the picture a question is an *anchor*, its right
+# answer a *positive*.)
 
 
 # %%
@@ -200,7 +204,8 @@ Table(
 
 # %% [markdown]
 # Each row becomes a choice: the cosines are divided by a temperature τ and sent through a softmax, so that they turn into
-# probabilities. The loss of a row is the surprise at the right answer, −log of its probability; the batch's loss is the mean.
+# probabilities. The loss of a row is the surprise at the right answer, −log of its probability; the batch's loss is the
+# mean.
 
 # %%
 tau = 0.2
@@ -221,16 +226,18 @@ Table(
 # %% [markdown]
 # ### 2.2 The paper's equation
 #
-# EmbeddingGemma's loss ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354), equations 2 and 3) has two more parts, a hard
-# negative nᵢ with a weight, and a mask:
+# EmbeddingGemma's loss ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354), equations 2 and 3) has two more parts, a
+# hard negative nᵢ with a weight, and a mask:
 #
 # $$
 # L_C = \frac{1}{B} \sum_{i=1}^{B} -\log \frac{e^{\,\mathrm{sim}(q_i, p_i)/\tau}}
 # {w_i\, e^{\,\mathrm{sim}(q_i, n_i)/\tau} + \sum_{j=1}^{B} 1_{TN}(i,j)\, e^{\,\mathrm{sim}(q_i, p_j)/\tau}}
 # $$
 #
-# - sim is the cosine, τ the temperature, B the number of pairs in the batch;
-# - the answers of *other* pairs are the wrong ones: the **in-batch negatives**. They cost nothing, for they are there anyway;
+# - sim is the cosine, τ the [temperature](../docs/glossary.md#temperature), B the number of pairs in the batch
+#   ([notation](../docs/notation.md));
+# - the answers of *other* pairs are the wrong ones: the [**in-batch negatives**](../docs/glossary.md#in-batch-negatives).
+#   They cost nothing, for they are there anyway;
 # - nᵢ is the **hard negative** of row i, wᵢ its weight; only its own row sees it (section 5);
 # - 1_TN(i, j) is 0 where two rows have the same question or the same answer, so that a right answer is not marked wrong
 #   (section 6).
@@ -245,8 +252,8 @@ print(source.partition('"""')[0].rstrip(), "...", source.rpartition('"""')[2], s
 # Two things to know when you compare it with other code:
 #
 # - Read to the letter, 1_TN(i, i) is 0 as well, for a question equals itself; the right answer would then leave its own
-#   denominator. Such a loss exists (*decoupled*), and it can fall below 0. The package keeps the right answer in, as a softmax
-#   does.
+#   denominator. Such a loss exists (*decoupled*), and it can fall below 0. The package keeps the right answer in, as a
+#   softmax does.
 # - Many libraries put the hard negatives of *all* rows into every row. Here that is `hard_negatives="batch"`.
 
 # %%
@@ -270,9 +277,10 @@ odds.check(...)
 # %% [markdown]
 # ## 3. Temperature: who gets pushed
 #
-# What does the loss *do*? Its derivative with respect to a cosine is the answer, and it is simple: for a wrong answer j it is
-# its probability divided by τ, for the right one (probability − 1) divided by τ. So the wrong answers are pushed away in
-# proportion to their probability, and the right one is pulled by as much as all pushes together. Check it on the three pairs:
+# What does the loss *do*? Its derivative with respect to a cosine is the answer, and it is simple: for a wrong answer j
+# it is its probability divided by τ, for the right one (probability − 1) divided by τ. So the wrong answers are pushed
+# away in proportion to their probability, and the right one is pulled by as much as all pushes together. Check it on the
+# three pairs:
 
 # %%
 free = cosines.clone().requires_grad_()  # the cosines themselves, as if they could be moved
@@ -286,8 +294,8 @@ Table(
 )
 
 # %% [markdown]
-# Now a real row: the trained bag, one batch of pairs. The wrong answers are sorted, the nearest first. How many of them share
-# the push, depends on the temperature alone.
+# Now a real row: the trained bag, one batch of pairs. The wrong answers are sorted, the nearest first. How many of them
+# share the push, depends on the temperature alone.
 
 # %%
 n = min(512, len(questions))
@@ -319,9 +327,9 @@ show(
 )
 
 # %% [markdown]
-# At τ = 1 all wrong answers are pushed nearly alike, the far ones too, which need it least. At 0.01 almost the whole push goes
-# to one. The paper prints no temperature; jina-embeddings-v5, which trains with the same three losses, prints 0.02
-# ([arXiv:2602.15547](https://arxiv.org/abs/2602.15547)). The package's default is 0.05.
+# At τ = 1 all wrong answers are pushed nearly alike, the far ones too, which need it least. At 0.01 most of the push goes
+# to the nearest one. The paper prints no temperature; jina-embeddings-v5, which trains with the same three losses, prints
+# 0.02 ([arXiv:2602.15547](https://arxiv.org/abs/2602.15547)). The package's default is 0.05.
 
 # %%
 guess = lab.explore.predict(
@@ -406,8 +414,12 @@ guess.reveal(
 )
 
 # %% [markdown]
-# Never compare the *losses* of two temperatures. The same vectors, read by the loss at five temperatures (from here on, all
-# trainings use the package's 0.05 again):
+# The table tells why cold is worse here. *Cosine of pairs* is that of a question and its function, *cosine of others*
+# that of two functions which have nothing to do with each other. At τ = 0.005 a lead of 0.01 in cosine already makes odds
+# of e² = 7.4 to 1, so nothing asks the cloud to spread, and it does not: the functions lie almost in one direction.
+#
+# Never compare the *losses* of two temperatures. The same vectors, read by the loss at five temperatures (from here on,
+# all trainings use the package's 0.05 again):
 
 # %%
 with torch.no_grad():
@@ -423,8 +435,8 @@ Table(
 # Without hard negatives, each question chooses among the B answers of its batch. A model that knows nothing has a loss of
 # log B. A large batch is a harder exam, and harder exams teach more, as long as memory lasts.
 #
-# Often a batch is too large for the memory, and people let the gradients of several small batches add up before they take a
-# step. Is that the same?
+# Often a batch is too large for the memory, and people let the gradients of several small batches add up before they take
+# a step. Is that the same?
 #
 # ### Exercise 2: what accumulation asks
 
@@ -469,15 +481,16 @@ guess.reveal(
 # %% [markdown]
 # ### 4.1 The gradient cache: a long exam in little memory
 #
-# Why does a batch need memory? Each layer keeps what it computed until the gradient comes back. The loss couples all pairs, so
-# it seems that everything must be kept at once. It need not: the loss sees the network **only through the vectors**, and
-# those are small. By the chain rule the gradient is a sum over texts,
+# The [gradient cache](../docs/glossary.md#gradient-cache) is the way out. Why does a batch need memory? Each layer keeps
+# what it computed until the gradient comes back. The loss couples all pairs, so it seems that everything must be kept at
+# once. It need not: the loss sees the network **only through the vectors**, and those are small. By the chain rule the
+# gradient is a sum over texts,
 #
 # $$\frac{dL}{d\theta} = \sum_i \frac{\partial L}{\partial v_i} \cdot \frac{d v_i}{d\theta}$$
 #
 # and the sum can be taken in pieces ([arXiv:2101.06983](https://arxiv.org/abs/2101.06983)): first all vectors, without
-# keeping anything; then the loss and the ∂L/∂v of each vector; then piece by piece each text again, this time with memory, and
-# its part of the sum. The package's own code:
+# keeping anything; then the loss and the ∂L/∂v of each vector; then piece by piece each text again, this time with
+# memory, and its part of the sum. The package's own code:
 
 # %%
 from egemma_lab.train.gradient_cache import encode_and_backward
@@ -486,8 +499,8 @@ source = inspect.getsource(encode_and_backward)
 print(source.partition('"""')[0].rstrip(), "...", source.rpartition('"""')[2], sep="\n")
 
 # %% [markdown]
-# The smallest case, for a pencil. One weight w = 2, texts that are the numbers 1 and 3, vectors v = w · x, loss L = v₁ · v₂.
-# The loss couples both texts: L = 3w², and its derivative is 6w = 12. In pieces: v = (2, 6), ∂L/∂v₁ = v₂ = 6 and
+# The smallest case, for a pencil. One weight w = 2, texts that are the numbers 1 and 3, vectors v = w · x, loss L = v₁ ·
+# v₂. The loss couples both texts: L = 3w², and its derivative is 6w = 12. In pieces: v = (2, 6), ∂L/∂v₁ = v₂ = 6 and
 # ∂L/∂v₂ = v₁ = 2, so the sum is 6 · 1 + 2 · 3 = 12.
 
 # %%
@@ -505,9 +518,9 @@ encode_and_backward(lambda x: x @ w, pencil, as_total(lambda v: v[0, 0] * v[1, 0
 say(f"By the gradient cache: dL/dw = **{w.grad.item():g}**.")
 
 # %% [markdown]
-# The same with a transformer (preset `micro`, EmbeddingGemma's architecture at its smallest), real pairs and the real loss,
-# three ways: the whole batch at once, the gradient cache, and plain accumulation. For each, how far its gradient is from that
-# of the whole batch, and how many bytes PyTorch kept for the way back.
+# The same with a transformer (preset `micro`, EmbeddingGemma's architecture at its smallest), real pairs and the real
+# loss, three ways: the whole batch at once, the gradient cache, and plain accumulation. For each, how far its gradient is
+# from that of the whole batch, and how many bytes PyTorch kept for the way back.
 
 # %%
 from egemma_lab.model import new_model, pad_batch
@@ -592,10 +605,12 @@ assert (gradients["gradient cache"][0] - true).norm() < 1e-4 * true.norm()
 Table(compared, caption=f"{pairs_at_once} pairs, in pieces of {piece} texts or pairs")
 
 # %% [markdown]
-# The gradient cache gives the whole batch's gradient, up to the rounding of 32 bits. Accumulation gives another one: its exams
-# are shorter. The price of the cache is a second forward pass.
+# The gradient cache gives the whole batch's gradient, up to the rounding of 32 bits. Accumulation gives another one: its
+# exams are shorter. The price of the cache is a second forward pass.
 #
-# In a training the switch is `gradient_cache=True` in the recipe. Two short real trainings, with and without:
+# In a training the switch is `gradient_cache=True` in the recipe. Two short real trainings, with and without (the recipe
+# adds up the loss over several widths of the vectors, which [06_matryoshka](06_matryoshka.ipynb) explains; hence its
+# size):
 
 # %%
 from datasets import Dataset
@@ -639,14 +654,16 @@ Table(
 # %% [markdown]
 # ## 5. Hard negatives
 #
-# Most of the wrong answers in a batch are wrong in an obvious way. A **hard negative** is chosen to be nearly right: a function
-# of the same module, with similar words, that does something else. The paper uses them in its second stage of training,
-# together with a smaller batch; the first stage has none and a larger batch.
+# Most of the wrong answers in a batch are wrong in an obvious way. A [**hard
+# negative**](../docs/glossary.md#hard-negative) is chosen to be nearly right: a function of the same module, with similar
+# words, that does something else. The paper uses them in its second stage of training, together with a smaller batch; the
+# first stage has none and a larger batch.
 #
 # ### 5.1 The weight
 #
-# A hard negative counts wᵢ = e^(α · sim(qᵢ, nᵢ)) times, with α = 5: the nearer to the question, the more. By hand, for one
-# row: right answer at cosine 0.9, hard negative at 0.6, τ = 0.2.
+# A hard negative counts wᵢ = e^(α · sg(sim(qᵢ, nᵢ))) times, its [hardness weight](../docs/glossary.md#hardness-weight),
+# with α = 5: the nearer to the question, the more (sg is explained below and changes no value). By hand, for one row:
+# right answer at cosine 0.9, hard negative at 0.6, τ = 0.2.
 
 # %%
 right, hard, alpha = 0.9, 0.6, 5.0
@@ -678,9 +695,9 @@ weighing
 weighing.check(...)
 
 # %% [markdown]
-# The sg in the package's docstring is a *stop-gradient*: the weight says how much the hard negative counts, but the model may
-# not make its loss smaller by working on the weight itself. One can measure it. Let the hard negative's cosine c move a little
-# and divide: once with the weight held where it was, once with the weight moving along. Which of the two does autograd give?
+# The sg in the weight is a *stop-gradient*: the weight says how much the hard negative counts, but the model may not make
+# its loss smaller by working on the weight itself. One can measure it. Let the hard negative's cosine c move a little and
+# divide: once with the weight held where it was, once with the weight moving along. Which of the two does autograd give?
 
 
 # %%
@@ -706,8 +723,10 @@ say(f"Weight held: {held:.4f}. Weight moving along: {moving:.4f}. Autograd: **{b
 # ### 5.2 Where they come from
 #
 # The `negative` of our pairs was chosen by shared words. Better ones are mined with a model: take each question's nearest
-# wrong answers. `mine_hard_negatives` does that with any teacher that can encode. Here the bag trained in section 1 is the
-# miner, and so picks what it confuses itself.
+# wrong answers. But the nearest of all may be right; so a candidate is taken only if its cosine is at most 95% of the
+# right answer's (the *margin*, as NV-Embed sets it, [arXiv:2405.17428](https://arxiv.org/abs/2405.17428)).
+# `mine_hard_negatives` does that with any teacher that can encode. Here the bag trained in section 1 is the miner, and so
+# picks what it confuses itself.
 
 
 # %%
@@ -759,8 +778,8 @@ Table(
 )
 
 # %% [markdown]
-# Some differ by one word that matters, others would do as an answer. That is the trouble with hard negatives: the harder they
-# are, the more often they are right. The margin is the miner's guard against that.
+# Some differ by one word that matters, others would do as an answer. That is the trouble with hard negatives: the harder
+# they are, the more often they are right. The margin is the miner's guard against that.
 #
 # ### Exercise 4: the margin
 
@@ -826,16 +845,19 @@ guess.reveal(
 )
 
 # %% [markdown]
-# A bag of pieces cannot see in which order words stand, so there is little that it could learn from near misses. The test is
-# about finding among functions of all kinds, where the near misses are rare. Do not carry the outcome over to a model that can
-# read; read it as a warning that hard negatives are not free.
+# A bag of pieces cannot see in which order words stand, so there is little that it could learn from near misses. The test
+# is about finding among functions of all kinds, where the near misses are rare. Do not carry the outcome over to a model
+# that can read; read it as a warning that hard negatives are not free.
 #
 # ## 6. Wrong answers that are right
 #
+# Such an answer is called a [false negative](../docs/glossary.md#false-negative).
+#
 # ### 6.1 Copies and the mask
 #
-# Two rows of a batch may hold the same text: one function described twice, one question asked twice. Then a right answer stands
-# on the sheet as a wrong one. Below, the first two questions are the same text, with two answers, one nearer than the other.
+# Two rows of a batch may hold the same text: one function described twice, one question asked twice. Then a right answer
+# stands on the sheet as a wrong one. Below, the first two questions are the same text, with two answers, one nearer than
+# the other.
 
 # %%
 q2, p2 = on_circle(90, 90, -10), on_circle(75, 130, 20)
@@ -850,9 +872,9 @@ for name, options in (("without the mask", {}), ("with the mask", {"query_ids": 
     )
 
 # %% [markdown]
-# Without the mask the second row takes the first one's answer for a wrong one, and pushes it away from the question that both
-# share. `query_ids` and `positive_ids` tell the loss which rows hold equal texts; the training loop of the package passes them
-# along by itself.
+# Without the mask the second row takes the first one's answer for a wrong one, and pushes it away from the question that
+# both share. `query_ids` and `positive_ids` tell the loss which rows hold equal texts; the training loop of the package
+# passes them along by itself.
 #
 # ### Exercise 5: the floor under copies
 
@@ -866,11 +888,13 @@ floor.check(...)
 # %% [markdown]
 # ### 6.2 Same meaning, other words
 #
-# The mask knows equal texts only. Two texts that say the same in other words remain each other's wrong answers. How bad is
-# that? The 800 everyday sentences of the package have twenty topics. A student shall learn to bring texts of a topic together;
-# its pairs are two texts of the same topic. In a batch of 128 every topic stands several times, and no two texts are equal.
+# The mask knows equal texts only. Two texts that say the same in other words remain each other's wrong answers. How bad
+# is that? The 800 everyday sentences of the package have twenty topics. A student shall learn to bring texts of a topic
+# together; its pairs are two texts of the same topic. In a batch of 128 every topic stands several times, and no two
+# texts are equal.
 #
-# This student is a single matrix over the finished vectors of the bundled nano; half of the sentences are kept for the test.
+# This student is a single matrix over the finished vectors of the bundled nano; half of the sentences are kept for the
+# test.
 
 # %%
 nano = lab.load_model("nano")
@@ -939,13 +963,15 @@ guess.reveal(
 )
 
 # %% [markdown]
-# Where nobody knows the topics, one can let a model guess which in-batch negatives are right answers, and leave those out
-# (GISTEmbed, [arXiv:2402.16829](https://arxiv.org/abs/2402.16829)). The paper masks by identity alone.
+# Compare the rows with the value before training, in the table's caption: an exam that marks too many right answers wrong
+# can undo what was there. Where nobody knows the topics, one can let a model guess which in-batch negatives are right
+# answers, and leave those out (GISTEmbed, [arXiv:2402.16829](https://arxiv.org/abs/2402.16829)). The paper masks by
+# identity alone.
 #
 # ## 7. Collapse
 #
-# Why ask about wrong answers at all? Pull the pairs together, and be done. The loss is then −cosine of the pairs, and here is
-# what becomes of the bag.
+# Why ask about wrong answers at all? Pull the pairs together, and be done. The loss is then −cosine of the pairs, and
+# here is what becomes of the bag.
 
 # %%
 guess = lab.explore.predict("Pulling only: what will recall@10 be at the end, in percent?", ..., unit="%")
@@ -1019,7 +1045,11 @@ guess.reveal(
 )
 
 # %% [markdown]
-# Three roads lead there, and `lab.geometry.report` sees them all (mean cosine near 1, uniformity near 0):
+# In the right panel everything comes together at first, too: to pull is the same for all pairs and quickly learnt. There
+# the wrong answers then drive it apart; in the left panel nothing does.
+#
+# Three roads lead to [collapse](../docs/glossary.md#collapse), and `lab.geometry.report` sees them all (mean cosine near
+# 1, uniformity near 0):
 #
 # - no wrong answers, as above;
 # - a batch of one: the only choice is the right one, the loss is exactly 0 and nothing is learnt;
@@ -1040,7 +1070,9 @@ say(
 # %% [markdown]
 # ## 8. Under your hands: the loss playground
 #
-# Points on a circle that move by the package's own losses. A and B begin at the same places; only their settings differ.
+# Points on a circle that move by the package's own losses. A and B begin at the same places, close together as an
+# untrained model's vectors are; only their settings differ. A has the contrastive loss alone. B pulls without wrong
+# answers, as in section 7. Grey rings show where a teacher has the same texts (neither listens to it here).
 
 # %%
 from egemma_lab.explore.controls import show_live
@@ -1092,7 +1124,7 @@ beside = pd.DataFrame(
         ),
         (
             "hard negatives",
-            "none in the first stage, one a pair in the second. Its predecessor Gemini Embedding: 1 to 3 help (arXiv:2503.07891)",
+            "none in the first stage, one a pair in the second. Its teacher, Gemini Embedding: 1 to 3 help (arXiv:2503.07891)",
             f"{100 * (scores.drop('none').max() - scores['none']):+.1f} points at best, with a student that cannot read order",
         ),
         (
@@ -1111,16 +1143,17 @@ beside = pd.DataFrame(
 Table(beside, caption="EmbeddingGemma, arXiv:2509.20354, beside this notebook")
 
 # %% [markdown]
-# Ours are tiny models trained for seconds. What carries over is the mechanics, equation by equation; the best settings do not.
-# The package's experiments `temperature` and `hardness` ask the same with a transformer, more steps, several seeds and
-# corrected intervals.
+# Ours are tiny models trained for seconds. What carries over is the mechanics, equation by equation; the best settings do
+# not. The package's experiments `temperature` and `hardness` ask the same with a transformer, more steps, several seeds
+# and corrected intervals.
 #
 # ## Summary
 #
-# - The contrastive loss is the surprise at the right answer in an exam whose wrong answers are the other rows' right ones.
+# - The contrastive loss is the surprise at the right answer in an exam whose wrong answers are the other rows' right
+#   ones.
 # - The temperature says how many of the wrong answers share the push. Losses at two temperatures cannot be compared.
-# - A batch is an exam. Accumulation makes many short ones; the gradient cache makes one long one in the memory of a short one,
-#   with the same gradient.
+# - A batch is an exam. Accumulation makes many short ones; the gradient cache makes one long one in the memory of a short
+#   one, with the same gradient.
 # - A hard negative counts e^(α · cosine) times, and no gradient goes through that weight.
 # - Some wrong answers are right. The mask removes equal texts; what else is equal, you have to say.
 # - Without wrong answers everything falls together, and the loss does not tell. Look at the space.
@@ -1129,8 +1162,8 @@ Table(beside, caption="EmbeddingGemma, arXiv:2509.20354, beside this notebook")
 #
 # - [01_embeddings_and_their_geometry](01_embeddings_and_their_geometry.ipynb) has the measures that see a collapse;
 #   [02_the_model](02_the_model.ipynb) takes apart the model that these losses train.
-# - [04_distillation](04_distillation.ipynb) adds the teacher's term, [05_spread_out](05_spread_out.ipynb) the spread-out term,
-#   which asks for the space to be used also where no exam does.
+# - [04_distillation](04_distillation.ipynb) adds the teacher's term, [05_spread_out](05_spread_out.ipynb) the spread-out
+#   term, which asks for the space to be used also where no exam does.
 # - Your own pairs: `lab.train("micro", rows, recipe=lab.Recipe(weights={"spread_out": 0, "matching": 0}), output=...)`.
 
 # %%
