@@ -5,11 +5,11 @@ import json
 import operator
 import os
 import shutil
-import tempfile
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 
+from egemma_lab.model.folder_beside import folder_beside, left_beside
 from egemma_lab.model.layout import EXTRAS, IDENTITY, POOLING_NAMES
 from egemma_lab.model.packed_weights import PACKED, PACKING
 from egemma_lab.model.weights import parse_dtype, parse_storage
@@ -54,7 +54,8 @@ def save_model(model, folder, dtype=None, storage=None, merged_dense=False):
     matrix they amount to: smaller, the same vectors, and for sentence-transformers only, since `load_model` wants both.
 
     All is written beside the folder first and then moved into its place: a kill at any moment leaves the old
-    model whole, or the new one. An older model is replaced, its README.md carried over. FileExistsError where
+    model whole, or the new one (in the instant between, hidden beside the folder, and the next save brings it back).
+    An older model is replaced, its README.md carried over. FileExistsError where
     the folder holds anything that is not part of a model: nothing else is ever deleted. ValueError for a
     model without tokenizer, which nobody could use.
     """
@@ -119,16 +120,18 @@ def replaced_folder(folder, *, ours, marker, kept=()):
     (these are carried over); FileExistsError otherwise.
     """
     folder = Path(folder).expanduser().absolute()
+    for left in left_beside(folder):
+        if (left / "old").exists() and not folder.exists():  # killed between the two steps of _replace
+            os.replace(left / "old", folder)
     _refuse_foreign(folder, {*ours, *kept}, marker)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
-        new = Path(beside) / "new"
+    with folder_beside(folder) as beside:
+        new = beside / "new"
         new.mkdir()
         yield new
         for name in kept:
             if (folder / name).is_file():
                 shutil.copy2(folder / name, new / name)
-        _replace(folder, new, Path(beside) / "old")
+        _replace(folder, new, beside / "old")
 
 
 def _replace(folder, new, old):

@@ -3,13 +3,13 @@
 import copy
 import importlib.util
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from egemma_lab.model.embedding_gemma import EmbeddingGemma
+from egemma_lab.model.folder_beside import folder_beside
 from egemma_lab.model.saving import computed_weights, replaced_folder
 from egemma_lab.quantize.gguf_file import GGUF_PRECISIONS, check_gguf, gguf_tensors, read_gguf, write_gguf
 from egemma_lab.quantize.llama_cpp import has_llama_cpp, llama_server
@@ -62,13 +62,15 @@ def export(model, path, format="gguf", precision="f32"):
 
     Returns an `Export`; printed, it says how near the file comes and who compared. GGUF is run by llama.cpp itself
     where `xllamacpp` is installed, token ids and vectors; otherwise its tensors are read back. ONNX is run by
-    onnxruntime. The file appears in one step, replacing an older one, only if it agrees.
+    onnxruntime. The file appears in one step, replacing an older one, only if it agrees; what a killed call
+    left half written beside it is removed.
 
     ValueError for another combination, for a path that does not fit it, and for a model llama.cpp cannot run (a last
     Dense of another width than the model, an order of layers without Gemma's pattern, rounded matrices with rows of no
     multiple of 32); RuntimeError where file and model disagree, by how much; FileExistsError where a folder holds
     anything but an earlier export; ImportError for a package that is missing.
 
+    >>> import tempfile
     >>> from egemma_lab.model import new_model, train_tokenizer
     >>> model = new_model("micro", train_tokenizer(["a text", "another text"], vocab_size=400))
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -123,9 +125,8 @@ def _as_computed(model):
 
 def _export_gguf(model, path, precision):
     check_gguf(model, precision)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside:
-        file = Path(beside) / path.name
+    with folder_beside(path) as beside:
+        file = beside / path.name
         write_gguf(model, file, precision)
         rounding = GGUF_PRECISIONS[precision]
         reference = fake_quantize(model, rounding) if rounding else model

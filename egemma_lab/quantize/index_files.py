@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
+
+from egemma_lab.model.folder_beside import folder_beside
 
 FORMAT = "egemma_lab index 1"
 ABOUT = "index.json"
@@ -22,13 +23,13 @@ def write_index(folder, about, tensors):
     from safetensors.numpy import save
 
     folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
     content = save({name: array.copy(order="C") for name, array in tensors.items()})
     name = f"vectors-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
-    _write(folder / name, content)
     about = {"format": FORMAT, "vectors": name, **about}
     text = json.dumps({**about, "checksum": _checksum(about)}, indent=2, ensure_ascii=False) + "\n"
-    _write(folder / ABOUT, text.encode("utf-8"))
+    with folder_beside(folder / ABOUT) as beside:
+        for file, written in ((name, content), (ABOUT, text.encode("utf-8"))):
+            _write(folder / file, beside / file, written)
     for old in folder.glob("vectors-????????????????.safetensors"):
         if old.name != name:
             old.unlink()
@@ -71,16 +72,10 @@ def _checksum(about):
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _write(path, content):
+def _write(path, draft, content):
     """The whole file or none: written beside its place, on the disk before it is moved there."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp leaves it readable for its owner only
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with open(draft, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)

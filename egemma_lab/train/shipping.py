@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -42,6 +41,7 @@ def ship(model, folder, dtype="float16", card=None, *, texts=None, limit=SIZE_LI
     Returns a `Shipment`. ValueError, and nothing is written, where the folder would be too large or a vector
     moves too far; FileExistsError where `folder` holds anything but a model.
 
+    >>> import tempfile
     >>> from egemma_lab.model import new_model, train_tokenizer
     >>> model = new_model("micro", train_tokenizer(["a text", "another text"], vocab_size=400))
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -49,13 +49,13 @@ def ship(model, folder, dtype="float16", card=None, *, texts=None, limit=SIZE_LI
     >>> shipment.storage, shipment.cosine > 0.9999, shipment.bytes < 4 * shipment.parameters
     ('float16', True, True)
     """
+    from egemma_lab.model.folder_beside import folder_beside
     from egemma_lab.model.saving import save_model
 
     folder = Path(folder).expanduser().absolute()
     texts = [row["text"] for row in bundled_probe()] if texts is None else list(texts)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
-        trial = save_model(model, Path(beside) / folder.name, dtype="float32", storage=dtype)
+    with folder_beside(folder) as beside:
+        trial = save_model(model, beside / folder.name, dtype="float32", storage=dtype)
         cosine = _least_cosine(model, trial, texts)
         if not cosine >= least:  # a NaN is refused too
             raise ValueError(

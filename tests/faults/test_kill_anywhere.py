@@ -30,7 +30,7 @@ def leftovers(folder):
     return [
         path
         for path in folder.rglob("*")
-        if "unfinished" in path.name or path.name.startswith((".start-", ".final-"))
+        if "unfinished" in path.name or path.name.startswith((".start-", ".final-", ".model"))
     ]
 
 
@@ -66,6 +66,7 @@ def test_export(tmp_path):
     for folder in others:
         assert (folder / "model.gguf").read_bytes() == (whole / "model.gguf").read_bytes()
         assert np.array_equal(load_model(folder / "model").encode(["text 1"]), expected)
+        assert not leftovers(folder)
 
 
 @pytest.mark.slow
