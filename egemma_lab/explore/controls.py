@@ -3,6 +3,7 @@
 import sys
 
 from egemma_lab.explore.live_figure import live_figure
+from egemma_lab.explore.named import named
 from egemma_lab.explore.showing import bundle, show
 
 
@@ -88,5 +89,5 @@ def show_widget(box, data, metadata):
 
         output.enable_custom_widget_manager()
     # the same identifiers in ipywidgets 7 and 8; JupyterLab and Colab show this one before all others
-    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    view = {"version_major": 2, "version_minor": 0, "model_id": named(box).model_id}
     display({"application/vnd.jupyter.widget-view+json": view, **data}, raw=True, metadata=metadata)

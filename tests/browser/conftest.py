@@ -120,6 +120,6 @@ def open_page(browser, server, path, screenshots):
 
 
 def finish(page, request):
-    """Photograph a page at the end of a test; what went wrong on it, a line each."""
+    """Photograph a page at the end of a test; what went wrong on it, a line each, and every control without a name."""
     page.page.screenshot(path=page.screenshots / f"{request.node.name}-end.png")
-    return page.failures()
+    return page.failures() + page.nameless()

@@ -8,6 +8,11 @@ DRAWING = 30_000  # milliseconds until a move shows
 WINDOW = {"width": 1280, "height": 900}
 HIGH = 2400  # pixels of a photograph at most: an explorer of one column
 OUTSIDE = re.compile(r"https?://(?!127\.0\.0\.1[:/]).*")
+# controls in an aria snapshot that have no name: `- slider`, `- combobox [expanded]`, `- button ""` of an icon
+NAMELESS = re.compile(
+    r'- (?:button|checkbox|combobox|listbox|radio|slider|spinbutton|tab|textbox)(?: "[^\w"]*")?(?= \[|:|$)',
+    re.MULTILINE,
+)
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"  # all that a notebook fetches from outside
 # Seen in every JupyterLab, whatever the notebook does.
 HARMLESS = (
@@ -130,6 +135,11 @@ class NotebookPage:
         alerts = self.page.locator('.widget-html [role="alert"], .jp-RenderedJavaScript[data-error]')
         return found + alerts.all_inner_texts() + self.errors
 
+    def nameless(self):
+        """Controls here of which a screen reader could not say what they are, as it would read them."""
+        outputs = self.place.locator(".jp-OutputArea-output").all()
+        return [f"{each} has no name" for one in outputs for each in NAMELESS.findall(one.aria_snapshot())]
+
     def go_to(self, source):
         """Scroll to the first cell that contains `source`, and from now on look at that cell alone.
 
@@ -182,6 +192,23 @@ class NotebookPage:
         """Go to the button with this name and press a key, as who has no mouse does."""
         self.button(name).focus()
         self.page.keyboard.press(key)
+
+    def tabbed(self, most=60):
+        """The names of what the tab key reaches from the focused control on, in order, the last control here at most."""
+        names = []
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            name = self.page.evaluate(
+                """() => {
+                  const it = document.activeElement;
+                  if (!it.closest(".jp-OutputArea-output")) return null;
+                  return it.ariaLabel || it.labels?.[0]?.textContent || it.textContent;
+                }"""
+            )
+            if name is None:
+                break
+            names.append(name.strip())
+        return names
 
     @property
     def play(self):

@@ -9,6 +9,11 @@ def test_loss_playground(explore):
     notebook = explore("lab.explore.loss_playground('the paper\\'s', 'collapse')")
     figure = notebook.figure()
     start = figure.shown()
+    notebook.play.focus()
+    reached = notebook.tabbed()
+    assert {"Step", "Reset", "A", "B", "contrastive weight", "temperature", "negatives", "pace"} <= set(
+        reached
+    )
     notebook.press("Step")
     figure.wait_for_change(start)
     expect(notebook.place.get_by_text("After 1 step").first).to_be_visible()

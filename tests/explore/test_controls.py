@@ -2,7 +2,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from egemma_lab.explore import move
+from egemma_lab.explore import controls, move
+from egemma_lab.explore.named import named
 
 
 def wave(frequency=1, shape="sine"):
@@ -37,12 +38,14 @@ def test_a_start_outside_its_range_is_named():
 
 
 def test_the_widget_travels_with_its_starting_position(monkeypatch):
-    outputs = []
+    outputs, shown = [], []
     monkeypatch.setenv("EGEMMA_FAST", "1")
+    monkeypatch.setattr(controls, "named", lambda box: shown.append(named(box)) or shown[0])
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", lambda data, **kw: outputs.append((data, kw["metadata"])))
     box = move(wave, "A sine of frequency 2", frequency=(2, 1, 9, 1))
     [(data, metadata)] = outputs
-    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == shown[0].model_id
+    assert shown[0].children[0] is box
     assert data["application/vnd.plotly.v1+json"]["layout"]["title"]["text"] == "sine of frequency 2"
     assert data["text/plain"] == metadata["alt"] == "A sine of frequency 2"

@@ -1,6 +1,8 @@
 import plotly.graph_objects as go
 import pytest
 
+from egemma_lab.explore import controls
+from egemma_lab.explore.named import named
 from egemma_lab.explore.panel import Panel
 
 
@@ -37,12 +39,14 @@ def test_words_are_escaped():
 
 
 def test_it_shows_itself_with_its_picture(monkeypatch):
-    outputs = []
+    outputs, shown = [], []
     monkeypatch.setenv("EGEMMA_FAST", "1")
+    monkeypatch.setattr(controls, "named", lambda box: shown.append(named(box)) or shown[0])
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", lambda data, **kw: outputs.append(data))
     panel, _ = reciprocal()
     panel._ipython_display_()
-    assert outputs[0]["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.box.model_id
+    assert outputs[0]["application/vnd.jupyter.widget-view+json"]["model_id"] == shown[0].model_id
+    assert shown[0].children[0] is panel.box
     assert outputs[0]["text/plain"] == "One over x"
     assert repr(panel) == "Panel: One over x"
