@@ -15,6 +15,8 @@ Plotly 5, which Colab ships, has neither the faults nor anywidget, and its own F
 
 import functools
 
+from egemma_lab.explore.showing import CONFIG
+
 # What every figure runs. It is ready at once; plotly.js is loaded when the first figure is shown, because
 # loading keeps the whole page busy, and a figure that anywidget is still waiting for would not survive that.
 FIGURE = """
@@ -94,8 +96,7 @@ def _figure_class():
         def __init__(self, *arguments, **options):
             self._complete = False
             super().__init__(*arguments, **options)
-            # as wide as the cell, where no width is given: plotly's widget never looks at the room it has
-            self._config = {**(self._config or {}), "responsive": True}
+            self._config = {**(self._config or {}), **CONFIG}
             self._complete = True
             self.open()
 

@@ -8,6 +8,9 @@ from egemma_lab.explore import camera
 from egemma_lab.explore.style import WIDTH
 from egemma_lab.settings import fast_mode
 
+# `responsive`: as wide as the cell, where no width is given. Without `showSendToCloud` plotly 7 puts a button on each
+# figure that sends its data to a server.
+CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
 
@@ -48,7 +51,7 @@ def bundle(fig, alt, *, width=None, height=None):
     """What `show` puts into the notebook: (data by mime type, metadata), the picture's alt text included."""
     alt = _described(alt)
     live = json.loads(fig.to_json())
-    live["config"] = {"displaylogo": False, "responsive": True}
+    live["config"] = dict(CONFIG)
     data = {PLOTLY_MIME: live, "text/plain": alt}
     metadata = {"alt": alt}
     picture = None if fast_mode() else camera.photograph(fig, width=width, height=height)

@@ -33,6 +33,11 @@ def test_the_browser_hears_of_it_once_and_with_its_data(monkeypatch):
         assert state["_widget_layout"]["title"]["text"] == "a line"
 
 
+def test_no_button_sends_the_data_to_a_server():
+    # plotly 5 has none until it is asked for one
+    assert live_figure(figure())._config.get("showSendToCloud") is (False if NEW else None)
+
+
 def test_plotlys_code_travels_once_for_all_figures():
     first, second = live_figure(figure()), live_figure(figure())
     if NEW:

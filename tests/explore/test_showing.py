@@ -32,6 +32,7 @@ def test_one_bundle_with_figure_picture_and_words(line, slow_mode, monkeypatch):
     data, metadata = bundle(line, "A line that\n rises and falls")
     assert set(data) == {PLOTLY_MIME, "image/jpeg", "text/plain"}
     assert data[PLOTLY_MIME]["layout"]["title"]["text"] == "A line"
+    assert data[PLOTLY_MIME]["config"]["showSendToCloud"] is False  # no button that uploads the figure
     assert base64.b64decode(data["image/jpeg"]) == PICTURE
     assert data["text/plain"] == "A line that rises and falls"
     assert metadata == {"alt": data["text/plain"], "image/jpeg": {"alt": data["text/plain"], "width": 900}}

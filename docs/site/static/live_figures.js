@@ -26,7 +26,8 @@
       const drawing = document.createElement("div");
       place.append(drawing);
       const wide = { ...layout, autosize: true, width: undefined };
-      await Plotly.newPlot(drawing, { data, layout: wide, frames, config: { displaylogo: false, ...config, responsive: true } });
+      const kept = { displaylogo: false, ...config, responsive: true, showSendToCloud: false };  // no button that uploads
+      await Plotly.newPlot(drawing, { data, layout: wide, frames, config: kept });
       place.firstElementChild.remove();
       place.classList.add("awake");
     } catch (error) {
