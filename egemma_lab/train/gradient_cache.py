@@ -41,30 +41,31 @@ def encode_and_backward(encode, chunks, loss, *, cache=False, backward=torch.Ten
     states, parts = [], []
     with torch.no_grad():
         for chunk in chunks:
-            states.append(_random_states())
+            states.append(random_states())
             parts.append(encode(chunk))
 
     vectors = torch.cat(parts).requires_grad_()  # (N, d), a leaf: the graph begins here
     output = loss(vectors)
     backward(output.total)
 
-    after = _random_states()
+    after = random_states()
     gradients = vectors.grad.split([len(part) for part in parts])
     for chunk, state, gradient in zip(chunks, states, gradients, strict=True):
-        _restore(state)
+        restore_random(state)
         backward(encode(chunk), gradient=gradient)
-    _restore(after)
+    restore_random(after)
     return output
 
 
-def _random_states():
+def random_states():
+    """The states of the generators that a forward pass may draw from."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
     return states
 
 
-def _restore(states):
+def restore_random(states):
     torch.set_rng_state(states["cpu"])
     if "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"])

@@ -7,11 +7,12 @@ import time
 import numpy as np
 import torch
 
-from egemma_lab.train.gradient_cache import encode_and_backward
+from egemma_lab.model.batching import is_out_of_memory
 from egemma_lab.train.interrupt import InterruptFlag
 from egemma_lab.train.micro_batches import Ahead, encoder, tokenize_batch
 from egemma_lab.train.non_finite import refuse_non_finite
 from egemma_lab.train.optimizer import learning_rate, sum_gradients
+from egemma_lab.train.out_of_memory import FittingStep, too_little_memory
 from egemma_lab.train.processes import agree, of_whole_batch, share_of_batch, shared_mean, shared_sum
 from egemma_lab.train.recipe import Recipe
 from egemma_lab.train.setup import Given, set_up
@@ -55,8 +56,12 @@ def train(
     and weights of a run that was never interrupted. Ctrl-C saves and returns the run, a second one stops at
     once.
 
-    Returns a `Run`. Raises ValueError for what cannot be trained, and FloatingPointError where a loss term or
-    the gradient is no longer a number: before the step that would have spoilt the weights.
+    Where memory is too small for a step it is done again with the gradient cache, then in smaller micro-batches, with
+    a warning: the result is the same up to rounding.
+
+    Returns a `Run`. Raises ValueError for what cannot be trained, FloatingPointError where a loss term or the
+    gradient is no longer a number, before the step that would have spoilt the weights, and MemoryError naming the
+    settings to lower where even single texts are too much.
 
     >>> import tempfile
     >>> pairs = [(f"what is {n} plus one", f"{n} plus one is {n + 1}") for n in range(16)]
@@ -98,8 +103,10 @@ def _supervised(state):
         ):
             _loop(state, batches, interrupt)
         state.close("finished" if _budget_used(state, state.elapsed) else "interrupted")
-    except Exception:
+    except Exception as error:
         state.fail()
+        if is_out_of_memory(error):
+            raise too_little_memory(state.step + 1, recipe) from error
         raise
     finally:
         model.eval()
@@ -114,6 +121,7 @@ def _loop(state, batches, interrupt):
     parameters = [p for p in model.parameters() if p.requires_grad]
     first = state.step + 1
     encode = encoder(model, state.precision, recipe.compile)
+    encode_and_backward = FittingStep(recipe.gradient_cache, retry=accelerator.num_processes == 1)
     model.train()
 
     while not _over(state, interrupt):
@@ -128,7 +136,7 @@ def _loop(state, batches, interrupt):
             group["lr"] = rate
 
         output = encode_and_backward(
-            encode, tokens.micro_batches, loss, cache=recipe.gradient_cache, backward=accelerator.backward
+            encode, tokens.micro_batches, loss, parameters=parameters, backward=accelerator.backward
         )
         sum_gradients(accelerator, parameters)
         gradient_norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm))

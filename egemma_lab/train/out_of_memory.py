@@ -1,0 +1,86 @@
+"""Too little memory for a step: the same gradient from smaller chunks, or a word about what to lower."""
+
+import warnings
+
+import torch
+
+from egemma_lab.model.batching import is_out_of_memory
+from egemma_lab.train.gradient_cache import encode_and_backward, random_states, restore_random
+
+
+class FittingStep:
+    """`encode_and_backward`, once more and smaller where memory is too small, and smaller from then on.
+
+    First with the gradient cache, which keeps one chunk's activations instead of the batch's; then with chunks cut
+    into 2, 4, 8, ... parts. Loss and gradient stay those of the whole batch, up to the rounding of their sums (and up
+    to which random numbers a text meets, in a model that trains with dropout). Where single texts are too much, the
+    allocator's error is passed on. Parameters: `cache`, whether to begin with the gradient cache; `retry`, whether to
+    try again at all: not in one of several processes, since the others wait for it in the middle of the loss.
+
+    >>> from types import SimpleNamespace
+    >>> w = torch.ones(1, 1, requires_grad=True)
+    >>> def encode(texts):  # has room for two
+    ...     if len(texts) > 2:
+    ...         raise MemoryError
+    ...     return torch.tensor(texts)[:, None] @ w
+    >>> step = FittingStep(cache=False)
+    >>> with warnings.catch_warnings(record=True):
+    ...     output = step(encode, [[1.0, 2.0, 3.0]], lambda v: SimpleNamespace(total=v.sum()), parameters=[w])
+    >>> output.total.item(), w.grad.item(), step.cache, step.parts
+    (6.0, 6.0, True, 2)
+    """
+
+    def __init__(self, cache, retry=True):
+        self.cache, self.retry = cache, retry
+        self.parts = 1  # every chunk is cut into so many
+
+    def __call__(self, encode, chunks, loss, *, parameters, backward=torch.Tensor.backward):
+        """As `encode_and_backward`; `parameters`, whose gradients a failed attempt may have left half added up."""
+        before, tried = random_states(), (self.cache, self.parts)
+        while True:
+            pieces = [piece for chunk in chunks for piece in _cut(chunk, self.parts)]
+            try:
+                output = encode_and_backward(encode, pieces, loss, cache=self.cache, backward=backward)
+            except (RuntimeError, MemoryError) as error:
+                smallest = self.cache and max(map(len, pieces)) == 1
+                if not self.retry or smallest or not is_out_of_memory(error):
+                    raise
+            else:
+                break
+            # behind the except block: what the failed attempt held is free by now
+            self.cache, self.parts = True, self.parts * (2 if self.cache else 1)
+            for parameter in parameters:
+                parameter.grad = None
+            restore_random(before)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        if tried != (self.cache, self.parts):
+            smaller = "" if self.parts == 1 else f" and micro-batches cut into {self.parts}"
+            warnings.warn(
+                f"memory is too small for this batch: from here on with the gradient cache{smaller}. The gradient is "
+                "the same, a step takes longer; Recipe(gradient_cache=True) and a smaller token_budget spare the "
+                "attempt",
+                stacklevel=2,
+            )
+        return output
+
+
+def _cut(chunk, parts):
+    """A list in at most so many parts of about the same length.
+
+    >>> _cut([1, 2, 3, 4, 5], 2)
+    [[1, 2, 3], [4, 5]]
+    """
+    size = -(-len(chunk) // parts)
+    return [chunk[start : start + size] for start in range(0, len(chunk), size)]
+
+
+def too_little_memory(step, recipe):
+    """The MemoryError of a training that cannot be made smaller by itself: what in its recipe may be lowered."""
+    named = ", ".join(
+        f"{name}={getattr(recipe, name)}" for name in ("batch_size", "token_budget", "max_tokens")
+    )
+    return MemoryError(
+        f"step {step}: memory is too small, also for smaller micro-batches. The last checkpoint is kept. Lower one of "
+        f"{named}, set gradient_checkpointing=True, or take a smaller model or teacher"
+    )
