@@ -3,9 +3,10 @@
 #
 # [![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/egemma-lab/blob/main/notebooks/05_spread_out.ipynb)
 #
-# A model may get every answer right in floats and lose them when its vectors are stored in bits or searched approximately.
-# EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)) adds a term against that: different texts should not point
-# the same way. This notebook takes the term apart, and asks of each promise whether it holds here.
+# A model may get every answer right in floats and lose them when its vectors are stored in bits or searched
+# approximately. EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)) adds a term against that: different
+# texts should not point the same way. This notebook takes the term, the [spread-out
+# loss](../docs/glossary.md#spread-out-loss), apart, and asks of each promise whether it holds here.
 #
 # **Afterwards you will be able to**
 #
@@ -20,8 +21,8 @@
 # | Memory | about 1 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download (in Colab, `%pip install faiss-cpu` before section 6) |
 #
-# The last cell prints what it really took; the run stored here shared its processor with many others and took far longer. The metrics of a space are introduced in
-# [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; the run stored here shared its processor with many others and took far longer.
+# The metrics of a space are introduced in [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -77,9 +78,11 @@ def unit(vectors):
 # %% [markdown]
 # ## 1. Result first: a cone is harmless until it is stored
 #
-# Take the vectors that all-MiniLM-L6-v2 gives to 800 short texts, and add the same vector to all of them: the cloud closes to a
-# cone, as spaces do that nobody spread out. In floats most neighbours stay neighbours, since a common part is common to all. Now
-# keep one byte a number, or one bit. How many of the ten nearest neighbours (in floats, in that same space) are found?
+# Take the vectors that all-MiniLM-L6-v2 gives to 800 short texts, and add the same vector to all of them: the cloud
+# closes to a cone, as spaces do that nobody spread out. In floats most neighbours stay neighbours, since a common part is
+# common to all (not every one: bringing the sums back to length 1 shrinks some texts more than others). Now keep one byte
+# a number, or one bit ([int8 and binary vectors](../docs/glossary.md#int8-binary-vectors)). How many of the ten nearest
+# neighbours (in floats, in that same space) are found?
 
 # %%
 guess = lab.explore.predict(
@@ -149,12 +152,13 @@ guess.reveal(
 #
 # ## 2. The loss, by hand
 #
-# For the queries of a batch, and likewise for its positives:
+# For the queries q of a batch of B rows, and likewise for its positives p (all vectors have length 1;
+# [notation](../docs/notation.md)):
 #
 # $$L_S = \frac{1}{B(B-1)} \sum_{i \ne j} (q_i^\top q_j)^2 \;+\; \frac{1}{B(B-1)} \sum_{i \ne j} (p_i^\top p_j)^2 .$$
 #
-# It is the second moment of the global orthogonal regulariser ([arXiv:1708.06320](https://arxiv.org/abs/1708.06320)). Four little
-# clouds to know by heart:
+# It is the second moment of the global orthogonal regulariser ([arXiv:1708.06320](https://arxiv.org/abs/1708.06320)).
+# Four little clouds to know by heart:
 
 # %%
 from egemma_lab.losses import spread_out_loss
@@ -175,8 +179,8 @@ for name, cloud in clouds.items():
 Table(pd.DataFrame(rows, columns=["cloud", "by hand, one side", "package", "mean cosine"]), digits=4)
 
 # %% [markdown]
-# 1 is collapsed, 0 is all at right angles, and random directions give 1/d, here 1/64. Opposite vectors count like equal ones: the loss
-# wants right angles.
+# 1 is [collapsed](../docs/glossary.md#collapse), 0 is all at right angles, and random directions give 1/d, here 1/64.
+# Opposite vectors count like equal ones: the loss wants right angles.
 #
 # ### Exercise 1: three vectors
 
@@ -198,8 +202,9 @@ random_value
 random_value.check(...)
 
 # %% [markdown]
-# The package's own code. It never looks at pairs: the sum of all squared dot products is the squared length of a matrix, and of two
-# matrices with that length it makes the smaller one.
+# The package's own code. It never looks at pairs: the sum of all squared dot products is the squared length of a matrix
+# (the root of the sum of its squared entries, its *Frobenius norm*), and of two matrices with that length it makes the
+# smaller one.
 
 # %%
 from egemma_lab.losses.spread_out import second_moment
@@ -209,13 +214,15 @@ print(inspect.getsource(second_moment))
 # %% [markdown]
 # ## 3. How low can it go? The Welch bound
 #
-# In d dimensions at most d vectors stand at right angles. With more, something is left. Let G hold all dot products of B unit vectors;
-# its diagonal is all 1, so its eigenvalues add up to B. At most d of them are not 0, and a sum of squares with a given sum is
-# smallest when they are all equal, B/d each: Σ (q·q)² ≥ d (B/d)² = B²/d. Take off the diagonal, divide by the number of pairs:
+# In d dimensions at most d vectors stand at right angles. With more, something is left. Let G hold all dot products of B
+# unit vectors; its diagonal is all 1, so its eigenvalues add up to B. At most d of them are not 0, and a sum of squares
+# with a given sum is smallest when they are all equal, B/d each: Σ (q·q)² ≥ d (B/d)² = B²/d. Take off the diagonal,
+# divide by the number of pairs:
 #
 # $$\text{a side of } L_S \;\ge\; \frac{B - d}{d\,(B - 1)} \qquad (B > d),$$
 #
-# the bound of [Welch 1974](https://doi.org/10.1109/TIT.1974.1055219). Is it reached? Let free vectors move:
+# the [bound](../docs/glossary.md#welch-bound) of [Welch 1974](https://doi.org/10.1109/TIT.1974.1055219). Is it reached?
+# Let free vectors move:
 
 
 # %%
@@ -257,7 +264,7 @@ say(
 )
 
 # %% [markdown]
-# ### Exercise 3: a batch of the paper's size
+# ### Exercise 3: the bound of a large batch
 
 # %%
 bound = lab.explore.exercise("spread_out/welch_bound")
@@ -269,9 +276,12 @@ bound.check(...)
 # %% [markdown]
 # ## 4. What it pushes, and what it leaves
 #
-# The pull on a pair grows with its cosine: 0 at a right angle, largest for equal and for opposite. The original regulariser had a second
-# term, for the mean cosine; the paper drops it, having seen that the squares bring the mean down as well. True? Two sick clouds, a
-# cone and a *dumbbell* (two opposite groups, whose mean cosine is near 0 from the start):
+# The slope of a squared cosine is twice the cosine: pairs at a right angle are left alone, pairs that are nearly equal or
+# nearly opposite count most. But a vector on the sphere can only turn. By the angle θ the slope of cos² θ is −sin 2θ:
+# strongest at 45°, and 0 for two vectors that coincide. Out of a *perfect* collapse this term alone leads nowhere. The
+# original regulariser had a second term, for the mean cosine; the paper drops it, having seen that the squares bring the
+# mean down as well. True? Two sick clouds, a cone and a *dumbbell* (two opposite groups, whose mean cosine is near 0 from
+# the start):
 
 # %%
 guess = lab.explore.predict(
@@ -317,9 +327,10 @@ guess.reveal(
 )
 
 # %% [markdown]
-# At the bound the second moments of all directions are equal; *where* the points lie is still free. The loss does not forbid clusters of
-# opposites, for instance, and says nothing of neighbours: that is the other terms' business. A difference to know:
-# sentence-transformers' `GlobalOrthogonalRegularizationLoss` stops at 1/d (its gradient is 0 below), the paper's term goes on to the bound.
+# At the bound the second moments of all directions are equal; *where* the points lie is still free. The loss does not
+# forbid clusters of opposites, for instance, and says nothing of neighbours: that is the other terms' business. A
+# difference to know: sentence-transformers' `GlobalOrthogonalRegularizationLoss` stops at 1/d (its gradient is 0 below),
+# the paper's term goes on to the bound.
 #
 # ### Exercise 4: opposites
 
@@ -331,15 +342,17 @@ opposite
 opposite.check(...)
 
 # %% [markdown]
-# To push with your own hands, run `lab.explore.loss_playground("the paper's", "collapse")` in a cell of your own: points that are free to
-# move, a slider for the weight of each term. Set all weights but the spread-out one to 0 and watch what it does alone.
+# To push with your own hands, run `lab.explore.loss_playground("the paper's", "collapse")` in a cell of your own: points
+# that are free to move, a slider for the weight of each term. Set all weights but the spread-out one to 0 and watch what
+# it does alone.
 
 # %% [markdown]
 # ## 5. A space is mended without training
 #
-# If the illness is a common part, why not subtract it? And why not whiten, that is, give all directions the same variance? Both are a
-# few lines, done after the model. The price is asked for in a search: forty questions with known answers, documents in floats and in
-# bits.
+# If the illness is a common part, why not subtract it? And why not whiten, that is, give all directions the same
+# variance? Both are a few lines, done after the model. (Whitening blows up the directions in which there is hardly
+# anything, so only the 64 with the most variance are kept for it.) The price is asked for in a search: forty questions
+# with known answers, documents in floats and in bits.
 
 # %%
 asked = teacher.encode(questions["query"].tolist(), "query")  # (40, 384)
@@ -395,8 +408,9 @@ say(
 )
 
 # %% [markdown]
-# I-STAR ([arXiv:2305.19358](https://arxiv.org/abs/2305.19358)) reports the same of language models: lowering isotropy often *raises* accuracy.
-# So the spread-out term is a tool for storage and search, with a weight to be chosen, and no aim in itself.
+# I-STAR ([arXiv:2305.19358](https://arxiv.org/abs/2305.19358)) reports the same of language models: lowering isotropy
+# often *raises* accuracy. So the spread-out term is a tool for storage and search, with a weight to be chosen, and no aim
+# in itself.
 #
 # ### Exercise 5: bits of a cone
 
@@ -411,12 +425,13 @@ bits.check(...)
 # ## 6. Approximate search
 #
 # The paper names a second reason: approximate search finds more when vectors are spread out. Libraries such as faiss
-# ([arXiv:2401.08281](https://arxiv.org/abs/2401.08281)) do not compare a question with all vectors. **IVF** sorts them into cells and opens a few;
-# **PQ** cuts each vector into pieces and keeps, for each piece, the number of the nearest of 256 patterns; **LSH** keeps on which side of
-# random planes a vector lies.
+# ([arXiv:2401.08281](https://arxiv.org/abs/2401.08281)) do not compare a question with all vectors. **IVF** sorts them
+# into cells and opens a few; **PQ** cuts each vector into pieces and keeps, for each piece, the number of the nearest of
+# 256 patterns; **LSH** keeps on which side of random planes a vector lies.
 #
-# Our 800 texts are too few for that. So draw some thousand vectors around them, each a text's vector with some noise, and close the cone step by
-# step. The measure: which share of the exact ten nearest is found?
+# Our 800 texts are too few for that. So draw some thousand vectors around them, each a text's vector (its 64 principal
+# directions are enough here) with some noise, and close the cone step by step. The measure: which share of the exact ten
+# nearest is found?
 
 # %%
 guess = lab.explore.predict("Which of the three suffers most from a cone: `IVF`, `PQ` or `LSH`?", ...)
@@ -484,14 +499,20 @@ guess.reveal(
 )
 
 # %% [markdown]
-# So whether spread-out vectors help an approximate search depends on the index: on what it learns from the data, and what it takes for granted.
+# So whether spread-out vectors help an approximate search depends on the index: on what it learns from the data, and what
+# it takes for granted.
 #
 # ## 7. In a training
 #
-# What does the term do in a real training, beside the contrastive loss, which spreads as well (its negatives push)? The package's
-# experiment `spread-out` trained nano models with it (*with*), without it, and with four times its weight, three seeds each, from the
-# same start, all other terms alike. It is drawn from its file of results; of the ways of storing that it tried, these are the two
-# ends, floats and bits.
+# What does the term do in a real training, beside the contrastive loss, which spreads as well (its negatives push)? The
+# package's experiment `spread-out` trained nano models with it (*with*), without it, and with four times its weight,
+# three seeds each, from the same start, all other terms alike. It is drawn from its file of results; of the ways of
+# storing that it tried, these are the two ends, floats (*full*) and bits (*full binary*).
+#
+# To read the picture, of bits: a line is the 95% interval of an arm's difference from *with*, over seeds and questions;
+# the small strokes are single seeds. A filled mark would be unlikely by chance even though several comparisons are made
+# at once (p below 0.05 after the correction for them), a hollow one would not. Inside the grey band lie differences so
+# small that an experiment of this size has less than an 80% chance of seeing them.
 
 # %%
 from egemma_lab.experiments import comparisons, shipped_results
@@ -529,8 +550,10 @@ say(
 )
 
 # %% [markdown]
-# And how the space itself changed over the bundled nano's whole training: follow *uniformity* and *effective rank* while its stages pass.
-# The spread-out loss is a part of the last two stages only; by then the matching has already spread the texts.
+# And how the space itself changed over the bundled nano's whole training: follow *uniformity* and *effective rank* while
+# its stages pass (dashed lines part them). The spread-out loss is a part of the last two stages only; by then the
+# matching has already spread the texts. The step at the first dashed line is no loss's doing: there the training with
+# prompts begins, and the texts of this film stand behind prompts from the start.
 
 # %%
 film = lab.explore.training_replay()
@@ -538,26 +561,52 @@ film
 
 # %% [markdown]
 # ## 8. What was found elsewhere, and here
-#
-# | | published | here |
-# |---|---|---|
-# | why | expressive vectors, robust to quantization and to approximate search (EmbeddingGemma, no ablation printed) | sections 1, 5 and 6: which storage and which index suffer from a cone |
-# | in floats | 64.50 with, 64.21 without, MTEB English (jina-embeddings-v5, [arXiv:2602.15547](https://arxiv.org/abs/2602.15547)) | section 7, view *full* |
-# | in bits | 62.60 with, 61.13 without (the same) | section 7, view *full binary* |
-# | isotropy and quality | lower isotropy often helps (I-STAR) | section 5: the whitened space beside the others |
-#
+
+# %%
+bits_lost = 100 * (kept["binary"][0] - kept["binary"][-1])
+beside = pd.DataFrame(
+    [
+        (
+            "what a cone costs",
+            "the term is there for quantization and approximate search; no ablation printed (EmbeddingGemma)",
+            f"neighbours found, in points: {bits_lost:.0f} in bits, "
+            + ", ".join(f"{100 * value:.0f} by {name}" for name, value in drop.items()),
+        ),
+        (
+            "floats, with the term less without",
+            "+0.3 (64.50, 64.21; jina-embeddings-v5, MTEB English)",
+            f"{-100 * score.loc[('without', 'full'), 'difference']:+.1f} points of nDCG@10",
+        ),
+        (
+            "bits, with the term less without",
+            "+1.5 (62.60, 61.13; the same)",
+            f"{-100 * score.loc[('without', 'full binary'), 'difference']:+.1f} points of nDCG@10",
+        ),
+        (
+            "isotropy and quality",
+            "lower isotropy often helps (I-STAR)",
+            f"IsoScore from {plain['IsoScore']:.2f} to {whitened['IsoScore']:.2f} by whitening: recall@10 from "
+            f"{plain['recall@10, floats']:.2f} to {whitened['recall@10, floats']:.2f}",
+        ),
+    ],
+    columns=["what", "published", "here"],
+)
+Table(beside.set_index("what"), caption="jina-embeddings-v5: arXiv:2602.15547; I-STAR: arXiv:2305.19358")
+
+# %% [markdown]
 # ## Summary
 #
 # - The spread-out loss is the mean squared cosine of different texts: 1 collapsed, 1/d random, at best the Welch bound.
 # - It sees cones and dumbbells alike; the mean cosine sees only cones; and the squares bring the mean down too.
-# - A common part costs a search in floats next to nothing, in bytes little, in bits much, and much in an index that does not learn from
-#   the data.
+# - A common part costs a search in floats next to nothing, in bytes little, in bits much, and much in an index that does
+#   not learn from the data.
 # - Centring after the fact mends a cone. An even space is not by that a good one.
 #
 # ## Where next
 #
 # - [04_distillation](04_distillation.ipynb): what a teacher's space hands on, its evenness included.
-# - [06_matryoshka](06_matryoshka.ipynb) cuts the same vectors short, [07_quantization](07_quantization.ipynb) stores them in bytes and bits.
+# - [06_matryoshka](06_matryoshka.ipynb) cuts the same vectors short, [07_quantization](07_quantization.ipynb) stores them
+#   in bytes and bits.
 
 # %%
 clock.report()
