@@ -1,6 +1,7 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped. Safetensors and JSON, no pickle.
 
-`checkpoints/step-000200/` holds `model.safetensors`, `optimizer.safetensors` (AdamW's two moments and step
+`checkpoints/step-000200/` holds `model.safetensors` (of a run with adapters, without the weights that do not change:
+those are in `start/`), `optimizer.safetensors` (AdamW's two moments and step
 count of every parameter, by its name) and `state.json` with the step, the training seconds so far and the
 SHA-256 of both files. No state of a random generator is kept: the loop seeds every step from (seed, step), so
 there is none to lose.
@@ -29,7 +30,12 @@ def save_checkpoint(checkpoints, step, model, optimizer, *, elapsed, keep):
     """Write the checkpoint of `step` whole or not at all, delete all but the newest `keep`; returns its path."""
     target = checkpoint_folder(checkpoints, step)
     with new_folder(target) as folder:
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+        kept = _frozen(model)
+        weights = {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in model.state_dict().items()
+            if name not in kept
+        }
         save_file(weights, folder / "model.safetensors")
         save_file(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
         state = {"step": step, "elapsed": elapsed, "sha256": {name: sha256(folder / name) for name in _FILES}}
@@ -58,10 +64,20 @@ def load_checkpoint(path, model, optimizer=None):
     path = Path(path)
     # load_state_dict copies into the tensors that exist: a run that goes on computes in memory that is laid
     # out as in the run that never stopped, so its sums come out bit for bit the same
-    model.load_state_dict(load_file(path / "model.safetensors"))
+    found = model.load_state_dict(load_file(path / "model.safetensors"), strict=False)
+    wrong = [*found.unexpected_keys, *(set(found.missing_keys) - _frozen(model))]
+    if wrong:
+        raise ValueError(
+            f"{path} is of another model: weights such as {sorted(wrong)[0]!r} are in one of them alone"
+        )
     if optimizer is not None:
         _load_optimizer_tensors(model, optimizer, load_file(path / "optimizer.safetensors"))
     return json.loads((path / "state.json").read_text(encoding="utf-8"))
+
+
+def _frozen(model):
+    """Names of the parameters that no step changes."""
+    return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
 
 
 def _newest_first(checkpoints):

@@ -9,6 +9,7 @@ import torch
 
 from egemma_lab.model.batching import is_out_of_memory
 from egemma_lab.train.interrupt import InterruptFlag
+from egemma_lab.train.lora import merged
 from egemma_lab.train.micro_batches import Ahead, encoder, tokenize_batch
 from egemma_lab.train.non_finite import refuse_non_finite
 from egemma_lab.train.optimizer import learning_rate, sum_gradients
@@ -36,8 +37,9 @@ def train(
 ):
     """Train an embedding model on pairs of texts, with or without a teacher, into a folder.
 
-    model: an `EmbeddingGemma` (trained in place, or a copy of it with `Recipe(fake_quantize=...)`), a folder or
-        Hub name, or a preset for fresh weights ("nano", "micro"), whose tokenizer is then trained on the pairs.
+    model: an `EmbeddingGemma` (trained in place; with `fake_quantize` or `lora` in the recipe, a copy of it), a
+        folder or Hub name, or a preset for fresh weights ("nano", "micro"), whose tokenizer is then trained on the
+        pairs.
     pairs: anything `lab.data.load_pairs` takes, a `Mixture`, or several sources (see `as_mixture`).
     teacher: a `Teacher`, or the name of one (then opened in the run's precision and reading at most
         `max_tokens` of a text), for embedding matching; cut to the model's width where it is wider. None needs
@@ -83,6 +85,8 @@ def train(
         if state.status != "finished":
             _supervised(state)
     state.model.eval()
+    if recipe.lora is not None:
+        state.run.model = merged(state.model)
     return state.run
 
 

@@ -1,9 +1,11 @@
 """Which model is trained: one given, one loaded, or fresh weights with a tokenizer of their own."""
 
+import copy
 import hashlib
 import json
 
 from egemma_lab.quantize.weights import fake_quantize, weight_format, without_rounding
+from egemma_lab.train.lora import add_adapters
 from egemma_lab.train.samples import some_texts
 from egemma_lab.train.teacher_choice import fit_teacher
 
@@ -35,6 +37,11 @@ def choose_model(given, files, mixture, accelerator, resumed, teacher, rotation)
             "warm_start=True gives fresh weights a start from a teacher: it needs a preset's name as model "
             f"(given: {_name(model)!r}) and a teacher (given: {getattr(teacher, 'name', None)!r})"
         )
+    if given.recipe.lora is not None and _is_preset(model):
+        raise ValueError(
+            f"lora adapts a model that has learnt something, and {model!r} names fresh weights; give a model, a "
+            "folder or a Hub name, or leave lora out"
+        )
     if not isinstance(model, EmbeddingGemma):
         if resumed or not accelerator.is_main_process:
             model = None
@@ -53,12 +60,16 @@ def choose_model(given, files, mixture, accelerator, resumed, teacher, rotation)
         _own_memory(model)
     elif given.recipe.fake_quantize not in (None, weight_format(model)):
         model = fake_quantize(model, given.recipe.fake_quantize)
+    elif given.recipe.lora is not None:
+        model = add_adapters(copy.deepcopy(model), given.recipe.lora, given.recipe.seed)
     return model
 
 
 def read_start(files, recipe):
-    """The model in `start/`, loaded anew; it computes with rounded weights where the recipe says so."""
+    """The model in `start/`, loaded anew, with rounded weights or fresh adapters where the recipe says so."""
     model = _load(files.start)
+    if recipe.lora is not None:
+        return add_adapters(model, recipe.lora, recipe.seed)
     return model if recipe.fake_quantize is None else fake_quantize(model, recipe.fake_quantize)
 
 

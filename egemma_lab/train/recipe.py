@@ -5,6 +5,7 @@ import functools
 from pathlib import Path
 
 from egemma_lab.train import checks
+from egemma_lab.train.lora import lora_settings
 from egemma_lab.train.yaml_file import read_yaml, write_yaml
 
 TERMS = ("contrastive", "spread_out", "matching")
@@ -97,6 +98,12 @@ class Recipe(RecipeFile):
     fake_quantize: a format of `egemma_lab.quantize.fake_quantize`: the model learns while it computes with its
         weights rounded (quantization-aware training). The run's model is then a copy of the one given, and `final`
         holds the rounded weights; the unrounded ones stand in the checkpoints. None: no rounding.
+    lora: the rank of adapters (LoRA, arXiv:2106.09685), such as 16: the text model's matrices stay and thin ones are
+        learnt beside them, so that a large model's training fits where 16 bytes a weight would not. Or a mapping in
+        peft's words: r, lora_alpha (default 2 r), lora_dropout (0), target_modules (all seven kinds of matrices of a
+        layer). The run's model is a copy of the one given, adapters added in, and so is `final`; checkpoints hold the
+        adapters. Wants a higher learning rate than full training, about 2e-4 for
+        `google/embeddinggemma-300m`, and the package peft. None: all weights learn.
     warm_start: whether a preset's fresh weights begin as what the teacher says of each of the tokenizer's
         pieces (`egemma_lab.model.warm_start`) instead of at random.
 
@@ -138,6 +145,7 @@ class Recipe(RecipeFile):
     compile: bool = False
     teacher_rotation: str | None = None
     fake_quantize: str | None = None
+    lora: int | dict | None = None
     warm_start: bool = False
 
     def __post_init__(self):
@@ -159,6 +167,11 @@ class Recipe(RecipeFile):
             raise ValueError(
                 f"token_budget={self.token_budget} is less than max_tokens={self.max_tokens}: a single text "
                 "would not fit into a micro-batch; raise the one or lower the other"
+            )
+        if clean["lora"] is not None and clean["fake_quantize"] is not None:
+            raise ValueError(
+                f"lora and fake_quantize={self.fake_quantize!r} are both given; adapters lie beside weights that do "
+                "not change, and those that are rounded learn: leave one of them out"
             )
         for name, value in clean.items():
             object.__setattr__(self, name, value)
@@ -206,6 +219,7 @@ _CHECKS = {
     "compile": checks.true_or_false,
     "teacher_rotation": checks.optional(checks.one_of("pca")),
     "fake_quantize": checks.optional(checks.one_of(*WEIGHT_FORMATS)),
+    "lora": checks.optional(lora_settings),
     "warm_start": checks.true_or_false,
 }
 

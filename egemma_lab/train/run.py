@@ -8,6 +8,7 @@ import numpy as np
 
 from egemma_lab.train.checkpoint import load_checkpoint, newest_checkpoint
 from egemma_lab.train.folder import RunFolder
+from egemma_lab.train.lora import merged
 from egemma_lab.train.recipe import Recipe
 
 
@@ -78,6 +79,8 @@ class Run:
             newest = newest_checkpoint(self._files.checkpoints)
             if newest is not None:
                 load_checkpoint(newest[0], model)
+            if self.recipe.lora is not None:
+                model = merged(model)
         model.name = self.folder.resolve().name
         return model
 

@@ -189,11 +189,11 @@ def _take_up(state, files):
     """Go back to the newest undamaged checkpoint, or to the start where there is none yet."""
     status, step = files.read_status()
     newest = newest_checkpoint(files.checkpoints)
-    if newest is None:
+    if newest is None or state.recipe.lora is not None:
         # the model in memory may have been trained already, by the call that failed before its first
-        # checkpoint
+        # checkpoint; and a checkpoint of adapters holds no other weights
         state.model.load_state_dict(read_start(files, state.recipe).state_dict())
-    else:
+    if newest is not None:
         path, saved = newest
         load_checkpoint(path, state.model, state.optimizer)
         state.step, state.elapsed_before = saved["step"], saved["elapsed"]

@@ -5,6 +5,7 @@ import time
 
 from egemma_lab.train.checkpoint import save_checkpoint
 from egemma_lab.train.folder import RunFolder
+from egemma_lab.train.lora import merged
 from egemma_lab.train.storage import sync_file
 
 
@@ -85,7 +86,8 @@ class TrainState:
         self.status = status
         if self.accelerator.is_main_process:
             files = RunFolder(self.run.folder)
-            self.model.save_pretrained(files.final)
+            plain = self.model if self.recipe.lora is None else merged(self.model)
+            plain.save_pretrained(files.final)
             files.write_status(status, self.step)
         self.accelerator.wait_for_everyone()  # nobody looks at the folder before it is complete
 
