@@ -17,11 +17,13 @@
 #
 # | | |
 # |---|---|
-# | Time | about 2 minutes on two CPU cores (estimated from a run on a busy machine); the same on a T4 or an H200 (estimated) |
+# | Time | about 2 minutes on two CPU cores, and on a T4 or an H200 (all estimated) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. What it means to cut a vector is explained in [06](06_matryoshka.ipynb).
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. What it
+# means to cut a vector is explained in [06](06_matryoshka.ipynb). Words that are linked lead to the
+# [glossary](../docs/glossary.md), symbols stand in [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -64,8 +66,10 @@ clock
 # %% [markdown]
 # ## 1. Result first: the same search in a fraction of the bytes
 #
-# 800 short texts, 40 questions with answers given by hand (in fast mode 20 questions and 100 texts), and the nano, the
-# laboratory's small model. Four ways to answer: everything in float32; the vectors in bits with an int8 copy; the model's weights in four bits; and both.
+# 800 short texts, 40 questions with answers given by hand (in fast mode 20 questions), and the
+# [nano](../docs/glossary.md#nano), the laboratory's small model. Four ways to answer: everything in float32; the vectors in
+# bits with an [int8 copy](../docs/glossary.md#int8-binary-vectors) for a second look; the model's weights in four bits; and
+# both. [nDCG@10](../docs/glossary.md#ndcg10) is the quality of the first ten results, 1 at best, with a 95% interval.
 
 # %%
 from egemma_lab.evaluate.retrieval_data import RetrievalData
@@ -110,11 +114,12 @@ rows = [
     for way in ("float32", "binary rescored by int8")
     for row in frame[frame["precision"] == way].itertuples()
 ]
-columns = ["model", "MB", "vectors", "bytes a vector", "nDCG@10", "low", "high"]
+columns = ["model", "MB of its file", "vectors", "bytes a vector", "nDCG@10", "low", "high"]
 Table(pd.DataFrame(rows, columns=columns), digits=3)
 
 # %% [markdown]
-# The nano's own file holds its weights in 16 bits. Forty questions leave wide intervals; larger measurements come below.
+# A vector shrinks to less than a third, the model's file too (the nano's own already holds its weights in 16 bits), and the
+# quality moves by a few hundredths inside intervals that are much wider. Larger measurements come below.
 #
 # ## 2. A vector in bytes
 #
@@ -129,14 +134,20 @@ codes = np.floor((small - low) / bucket).clip(0, 255)  # 0 to 255
 read = low + (codes + 0.5) * bucket  # the middle of each bucket
 ours = lab.quantize.quantize_vectors(small, "uint8")
 assert np.array_equal(codes, ours)
-table = pd.DataFrame({"vector": [str(row) for row in small.tolist()]})
-table["codes"] = [str(row) for row in ours.tolist()]
-table["read back"] = [str(row.round(4).tolist()) for row in read]
+
+
+def written(rows, digits):
+    """Each vector as [x, y], rounded."""
+    return [f"[{', '.join(f'{x:.{digits}f}' for x in row)}]" for row in rows]
+
+
+table = pd.DataFrame({"vector": written(small, 2), "codes": written(ours, 0), "read back": written(read, 4)})
 Table(table, caption=f"Buckets are {bucket[0]:.5f} and {bucket[1]:.5f} wide")
 
 # %% [markdown]
 # Nothing is off by more than half a bucket. (The largest value itself lies at the end of the last bucket and gets a code
-# of its own, so that there are 256.) `int8` is the same less 128. On real vectors, with the ranges of the corpus:
+# of its own, so that there are 256 codes, as many as a byte has.) This is `uint8`, codes from 0 to 255; `int8` is the same less
+# 128. On real vectors, with the ranges of the corpus:
 
 # %%
 documents = nano.encode_document(texts, **quiet)  # (800, 256)
@@ -165,7 +176,8 @@ code.check(...)
 # ### Where the ranges come from
 #
 # The ranges are learnt once and kept with the codes. From how many vectors? What lies outside gets the last bucket of its
-# side. And what if every batch of documents brings its own ranges?
+# side. And what if every batch of documents brings its own ranges? Quality is measured here against the search with the
+# vectors as they were: which share of its ten best does the search with codes find?
 
 # %%
 guess = lab.explore.predict(
@@ -195,7 +207,7 @@ for count in (10, 50, 200, 800):
     calibrated.append((f"{count} texts", outside, found_of(stand_in)))
 halves = [lab.quantize.quantize_vectors(half, "int8") for half in np.split(documents, 2)]
 mixed_up = lab.quantize.dequantize_vectors(np.concatenate(halves), "int8", ranges)
-calibrated.append(("each half its own, read with those of all", np.nan, found_of(mixed_up)))
+calibrated.append(("each half its own, read with those of all", 0.0, found_of(mixed_up)))
 columns = ["ranges from", "numbers outside", "exact ten best found"]
 calibrated = pd.DataFrame(calibrated, columns=columns)
 Table(calibrated, digits=3)
@@ -205,7 +217,7 @@ ten, own = calibrated["exact ten best found"].iloc[[0, -1]]
 guess.reveal(
     "ten" if ten < own else "own",
     f"Ten texts: {ten:.3f}, with {calibrated['numbers outside'].iloc[0]:.1%} of all numbers cut off. Mixed ranges: {own:.3f}. "
-    "Both are errors that no program reports by itself: codes look the same whatever they mean. So ranges belong into "
+    "Both are errors that no program reports by itself: codes look the same whatever they mean. So ranges belong in "
     "the same folder as the codes.",
 )
 
@@ -297,6 +309,7 @@ for (name, rows), colour, symbol in zip(
 figure.add_hline(plain, line={"dash": "dash", "color": "#555555"}, annotation_text="bits, no second look")
 factors = sorted(rescored["factor"].unique())
 figure.update_xaxes(type="log", tickvals=factors, ticktext=[str(10 * factor) for factor in factors])
+figure.update_layout(legend={"title": {"text": "second look against"}})
 at_four = rescored[rescored["factor"] == 4].set_index("second look against")["recall"]
 show(
     styled(
@@ -333,8 +346,9 @@ index_bytes.check(...)
 # ### A folder that knows what it holds
 #
 # Codes mean nothing without model, prompts, width and ranges. An `Index` keeps them together in a folder and refuses what
-# cannot be compared. It searches as `lab.quantize.search` does, by faiss: floats in a flat search, bytes in its 8-bit scalar
-# quantizer, which is told our ranges. Bits are compared by Hamming distance. Three ways to go wrong:
+# cannot be compared. It searches as `lab.quantize.search` does, by [faiss](https://faiss.ai), the library most search engines
+# for vectors begin with: floats compared one by one, bytes by its 8-bit quantizer, which is told our ranges, bits by Hamming
+# distance. Three ways to go wrong, and what is said:
 
 # %%
 work = tempfile.TemporaryDirectory()
@@ -364,7 +378,10 @@ refused(lambda: index.search("how do plants drink?", prompt_name="document"))  #
 # %% [markdown]
 # ## 4. What fewer bits cost the nano's vectors
 #
-# The same on four tasks with thousands of questions and pairs, measured once for the repository:
+# Forty questions are few. The same on four tasks of the evaluation suite, with thousands of questions and pairs and at every
+# width (`32d` is the first 32 numbers), measured once for the repository
+# (the script is [vectors.py](../experiments/compression/vectors.py)). "Binary rescored" takes its second look against the
+# bits themselves, "binary rescored by int8" against a copy ([rescoring](../docs/glossary.md#rescoring)):
 
 # %%
 from egemma_lab.experiments.shipped import experiments_folder, shipped_results
@@ -397,8 +414,9 @@ say(
 # %% [markdown]
 # ## 5. A block of weights
 #
-# Weights are rounded in groups, each with a scale of its own. GGUF's Q4_0 takes blocks of 32: the scale is the weight of
-# largest magnitude over −8, and each weight becomes the nearest whole number from −8 to 7,
+# So much for vectors. Weights are rounded in groups, each with a scale of its own. The format Q4_0 of GGUF, the files that
+# llama.cpp reads, takes [blocks](../docs/glossary.md#block-of-a-quantization) of 32: the scale s is the weight of largest
+# magnitude, w_max with its sign, over −8, and each weight becomes a code c, the nearest whole number from −8 to 7,
 #
 # $$s = \frac{w_{\max}}{-8}, \qquad c_i = \mathrm{clip}\left(\left\lfloor \frac{w_i}{s} + \frac12 \right\rfloor, -8, 7\right), \qquad \hat w_i = s\, c_i .$$
 #
@@ -447,9 +465,10 @@ size
 size.check(...)
 
 # %% [markdown]
-# Four formats round a whole model: blocks of 32 in 8 or 4 bits; EmbeddingGemma's mixture of 8 bits in the attention and 4
-# elsewhere, with one scale a row; and *ternary*, −1, 0 and 1 with one scale a row. `fake_quantize` gives a model that computes
-# with the rounded weights, which stay in float32 underneath. No training yet:
+# Four formats round a whole model: `int8_block` and `int4_block`, blocks of 32 in 8 or 4 bits; `mixed_channel`, EmbeddingGemma's
+# mixture of 8 bits in the attention and 4 elsewhere, with one scale a row of the matrix (a *channel*); and `ternary`, −1, 0
+# and 1 with one scale a row. `fake_quantize` gives a model that computes with the rounded weights, which stay in float32
+# underneath. No training yet:
 
 # %%
 guess = lab.explore.predict(
@@ -493,8 +512,9 @@ guess.reveal(
 # %% [markdown]
 # ## 6. Learning through a rounding
 #
-# Could the model be trained so that its *rounded* weights are good? Rounding is a staircase: flat almost everywhere, so its
-# gradient is 0 and nothing would move. The straight-through estimator (Bengio, Léonard and Courville 2013,
+# Could the model be trained so that its *rounded* weights are good? That is quantization-aware training,
+# [QAT](../docs/glossary.md#qat). Rounding is a staircase: flat almost everywhere, so its gradient is 0 and nothing would
+# move. The straight-through estimator (Bengio, Léonard and Courville 2013,
 # [arXiv:1308.3432](https://arxiv.org/abs/1308.3432)) goes forward over the stairs and backward as if they were a ramp:
 #
 # $$\hat w = \mathrm{round}(w), \qquad \frac{\partial L}{\partial w} := \frac{\partial L}{\partial \hat w}.$$
@@ -514,7 +534,8 @@ Table(pd.DataFrame(path, columns=["w", "rounded", "loss", "gradient"]))
 
 # %% [markdown]
 # The weight gathers small steps until the rounded one jumps, and then goes back and forth near the edge between two
-# stairs, because no whole number is 1.6. The package does the same for every matrix of a model:
+# stairs, because no whole number is 1.6. The package does the same for every matrix of a model (`ctx` is where PyTorch would
+# keep what the backward pass needs: nothing, here):
 
 # %%
 from egemma_lab.quantize import weights
@@ -537,7 +558,8 @@ past.check(...)
 # One matrix that runs in seconds: 256 numbers of the nano to 32, trained to bring texts of one topic together, thirty texts
 # of each topic; the other ten are asked for the topic of their nearest trained text. Trained in floats and rounded
 # afterwards; or trained on from there for as many steps again, under rounding; or trained on without rounding, so that
-# the steps alone are not mistaken for the effect.
+# the steps alone are not mistaken for the effect. The formats have one scale a row here: `int8_channel`, `int4_channel` and
+# `ternary`.
 
 # %%
 guess = lab.explore.predict(
@@ -644,7 +666,8 @@ Table(pd.DataFrame(rows, columns=columns), digits=3, caption="The texts stay enc
 
 # %% [markdown]
 # Measured on three tasks of the suite, with and without training under rounding, beside what the paper reports for its own
-# variants (Table 1 of arXiv:2509.20354: multilingual MTEB, mean over tasks, 308M parameters, all trained under rounding):
+# variants (Table 1 of [arXiv:2509.20354](https://arxiv.org/abs/2509.20354): multilingual MTEB, mean over tasks, 308M
+# parameters, all trained under rounding, no intervals printed):
 
 # %%
 suite = pd.read_csv(f"{home}/weights.csv")
@@ -684,7 +707,7 @@ show(
     styled(
         figure,
         "What rounded weights keep",
-        f"{suite['metric'].iloc[0]}, n = {int(suite['n'].iloc[0]):,}, 95%, one seed; none published for the paper's",
+        f"nano: {suite['metric'].iloc[0]}, n = {int(suite['n'].iloc[0]):,}, 95% intervals, one seed",
         x="share of the score with unrounded weights",
         y="format",
     ),
@@ -713,7 +736,9 @@ say(
 
 # %% [markdown]
 # The experiment `quantization` of this laboratory asks the same with several seeds, and with a run that is trained on
-# *without* rounding, to tell the two effects apart: `egemma-lab experiment quantization`.
+# *without* rounding, to tell the two effects apart: `egemma-lab experiment quantization`. How to read its figure: a line is
+# a model, its place the difference from the unrounded one, with a 95% interval; filled marks can be told from zero, and an
+# effect inside the grey band may have been missed ([11](11_the_paper_in_miniature.ipynb)).
 
 # %%
 if (experiments_folder() / "quantization" / "results.json").is_file():
@@ -740,7 +765,7 @@ written = lab.quantize.export(nano_int4, folder / "nano.gguf", format="gguf", pr
 print(written)
 
 # %% [markdown]
-# Prompts are not in the graph: put them before the texts yourself. Ask the running server, and compare with the model here:
+# Prompts are not in the file: put them before the texts yourself. Ask the running server, and compare with the model here:
 
 # %%
 prompted = [nano.prompts["query"] + query for query in asked["query"][:10]]
@@ -813,7 +838,7 @@ work.cleanup()
 # %% [markdown]
 # ## Summary
 #
-# - int8 vectors cost nothing that can be measured here; their ranges must be learnt once and kept with them.
+# - int8 vectors cost nothing that these tasks can see; their ranges must be learnt once and kept with them.
 # - Bits find the neighbourhood, a second look finds the order. Quality falls less than recall.
 # - Weights are rounded in groups with a scale each. At 8 and 4 bits rounding alone leaves the nano's tasks as they were.
 # - The straight-through estimator lets a rounded weight learn. It pays where rounding hurts: at three values a weight.

@@ -22,12 +22,13 @@ def test_the_code_is_that_of_the_package():
 
 def test_the_bytes_are_those_of_bits_with_a_copy():
     way = {"precision": "binary", "rescore_precision": "int8"}
-    assert answer("bytes_of_an_index") == pytest.approx(1e7 * stored_bytes(256, way) / 1e9)
+    fitting = [width for width in (768, 512, 256, 128) if 2e7 * stored_bytes(width, way) <= 6e9]
+    assert answer("bytes_of_an_index") == max(fitting)
 
 
 def test_a_weight_of_a_block_is_read_back_as_said():
     block = torch.zeros(1, 32)
-    block[0, 3], block[0, 7] = -4.0, 1.3
+    block[0, 3], block[0, 7] = 6.0, -5.8
     assert round_weight(block, "int4_block")[0, 7].item() == answer("weight_in_a_block")
 
 
@@ -40,5 +41,5 @@ def test_the_size_is_that_of_packed_blocks():
 def test_the_gradient_goes_past_the_rounding_of_the_package(monkeypatch):
     monkeypatch.setattr("egemma_lab.quantize.weights.round_weight", lambda weight, scheme: weight.round())
     weight = torch.tensor([[1.2]], requires_grad=True)
-    ((Rounding("int8_block")(weight) - 1.6) ** 2).sum().backward()
+    ((3 * Rounding("int8_block")(weight) - 5) ** 2).sum().backward()
     assert weight.grad.item() == pytest.approx(answer("gradient_past_a_rounding"))

@@ -23,37 +23,45 @@ QUESTIONS = {
         difficulty="easy",
     ),
     "bytes_of_an_index": Exercise(
-        "Ten million vectors of width 256 are held as bits, with an int8 copy beside them for the second look. How "
-        "many gigabytes (10⁹ bytes) is that?",
-        2.88,
+        "EmbeddingGemma's vectors have 768 numbers and may be cut to 512, 256 or 128. Twenty million of them are to be "
+        "found by their bits and ordered anew against an `int8` copy, both of the same width, in at most 6 GB "
+        "(10⁹ bytes). Which is the widest width that fits?",
+        256,
+        tolerance=1e-6,
         wrong=[
-            (0.32, "Those are the bits alone: 32 bytes a vector. The copy has a byte a dimension."),
-            (2.56, "That is the copy alone. The bits take 32 bytes a vector more."),
-            (10.24, "That is float32, four bytes a dimension."),
-            (10.56, "The copy is in int8, a byte a dimension, not in float32."),
-            (5.12, "A bit is an eighth of a byte: 256 bits are 32 bytes."),
-            (lambda answer: 2.6 < float(answer) < 2.7, "A gigabyte has 10⁹ bytes here, not 2³⁰."),
+            (
+                768,
+                "The bits alone would fit, in 1.9 GB. The copy takes eight times as much: a byte a number.",
+            ),
+            (512, "512 bits are 64 bytes, the copy is 512 more: times twenty million that is 11.5 GB."),
+            (128, "It fits, in 2.9 GB. The next wider one fits as well."),
+            (
+                lambda answer: 260 < float(answer) < 270,
+                "So many numbers would fill the budget. The widths it was trained for are 768, 512, 256 and 128.",
+            ),
         ],
-        right="32 + 256 = 288 bytes a vector, less than a third of float32.",
-        solution="Bits: 256 / 8 = 32 bytes. int8: 256 bytes. Together 288 bytes, times ten million: 2.88 GB.",
-        minutes=3,
+        right="32 + 256 = 288 bytes a vector, 5.76 GB. In float32 the same vectors would take 20 GB.",
+        solution="At width m the bits are m / 8 bytes and the copy is m: 9/8 · m. 6 · 10⁹ / (2 · 10⁷) = 300 bytes a "
+        "vector allow m up to 266, so 256.",
+        minutes=4,
         difficulty="easy",
     ),
     "weight_in_a_block": Exercise(
-        "In a block of Q4_0 the weight of largest magnitude is −4.0. As which number is the weight 1.3 read back? The "
+        "In a block of Q4_0 the weight of largest magnitude is 6.0. As which number is the weight −5.8 read back? The "
         "scale is the largest weight, sign and all, divided by −8; codes are the nearest whole numbers from −8 to 7.",
-        1.5,
+        -5.25,
+        tolerance=1e-6,
         wrong=[
-            (3, "That is its code. Times the scale, please."),
-            (1.0, "1.3 / 0.5 = 2.6 is nearer to 3 than to 2."),
-            (1.3, "Only whole multiples of the scale can be read back."),
-            (-1.5, "The scale is −4 / −8, which is positive."),
-            (0.5, "That is the scale, the distance between two neighbours."),
-            (8 / 7, "The scale divides by 8: it is chosen so that the largest weight gets −8 exactly."),
+            (7, "That is its code. Times the scale, please."),
+            (-6, "With a scale of 6 / −8 it would need the code 8, and the largest is 7."),
+            (5.25, "The scale is 6.0 / −8, which is negative."),
+            (-5.8, "Only whole multiples of the scale can be read back."),
+            (-0.75, "That is the scale, the distance between two neighbours."),
+            (0.75, "That is the scale, but for its sign: the distance between two neighbours."),
         ],
-        right="Scale 0.5, code 3. The largest weight gets −8 and is kept exactly. Others are off by up to half a "
-        "scale, and by up to a whole one near the end where the code 8 is missing.",
-        solution="Scale: −4.0 / −8 = 0.5. 1.3 / 0.5 = 2.6, rounded 3. Read back: 3 · 0.5 = 1.5.",
+        right="Scale −0.75, and 7.73 would round to 8, which four bits do not have: code 7, read back as −5.25. The "
+        "largest weight is kept exactly; one nearly as large on the other side is off by up to a whole scale.",
+        solution="Scale: 6 / −8 = −0.75. −5.8 / −0.75 = 7.73, rounded 8, clipped to 7. Read back: 7 · (−0.75) = −5.25.",
         minutes=4,
         difficulty="medium",
     ),
@@ -74,22 +82,25 @@ QUESTIONS = {
         difficulty="easy",
     ),
     "gradient_past_a_rounding": Exercise(
-        "A weight w = 1.2 is rounded to a whole number before use, and the loss is (round(w) − 1.6)². Which gradient "
+        "A weight w = 1.2 is rounded to a whole number before use, and the loss is (3 · round(w) − 5)². Which gradient "
         "does w get with the straight-through estimator?",
-        -1.2,
+        -12,
+        tolerance=1e-6,
         wrong=[
             (
                 0,
                 "That is the true derivative: round is flat almost everywhere. The estimator does as if it were not.",
             ),
-            (-0.8, "The loss is computed with the rounded weight: 2 (1 − 1.6), not 2 (1.2 − 1.6)."),
-            (1.2, "Mind the sign: the rounded weight lies below 1.6."),
-            (-0.6, "The derivative of a square has a factor of 2."),
-            (0.36, "That is the loss itself."),
+            (-8.4, "The loss is computed with the rounded weight: 3 · 1 − 5, not 3 · 1.2 − 5."),
+            (-4, "The chain rule has one more factor: 3, from 3 · round(w)."),
+            (12, "Mind the sign: 3 · 1 lies below 5."),
+            (-6, "The derivative of a square has a factor of 2."),
+            (4, "That is the loss itself."),
         ],
-        right="2 (1 − 1.6), the rounded weight's gradient, handed on unchanged. Descent raises w until it rounds to 2.",
-        solution="Forward: round(1.2) = 1, loss (1 − 1.6)² = 0.36. The gradient with respect to the rounded weight is "
-        "2 (1 − 1.6) = −1.2. Straight through: w gets the same, as if the rounding were the identity.",
+        right="2 · (3 − 5) · 3, the rounded weight's gradient, handed on unchanged. Descent raises w until it "
+        "rounds to 2.",
+        solution="Forward: round(1.2) = 1, loss (3 − 5)² = 4. The gradient with respect to the rounded weight is "
+        "2 · (3 − 5) · 3 = −12. Straight through: w gets the same, as if the rounding were the identity.",
         minutes=5,
         difficulty="hard",
     ),
