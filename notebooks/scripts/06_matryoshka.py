@@ -4,8 +4,9 @@
 # [![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/egemma-lab/blob/main/notebooks/06_matryoshka.ipynb)
 #
 # A stored vector costs bytes, and every search reads them all. Some models let you keep only the first numbers of each
-# vector: the prefix is an embedding too, as in the wooden doll that holds a smaller one. This notebook shows what has to
-# be trained for that, how the cut is done right and wrong, and what it costs, with intervals.
+# vector: the prefix is an embedding too, as in the [wooden doll](../docs/glossary.md#matryoshka) that holds a smaller
+# one. This notebook shows what has to be trained for that, how the cut is done right and wrong, and what it costs, with
+# intervals.
 #
 # **Afterwards you will be able to**
 #
@@ -20,8 +21,8 @@
 # | Memory | about 1.5 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. Cosines and the unit sphere are explained in
-# [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. Cosines
+# and the unit sphere are explained in [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -58,9 +59,9 @@ clock
 # %% [markdown]
 # ## 1. Result first: an eighth of the vector
 #
-# The nano is the laboratory's small model: EmbeddingGemma's architecture, vectors of 256 numbers. It encodes 800 short
-# texts on twenty topics and 40 questions about them. Here is one question, answered with all 256 numbers, and then with
-# the first 32 of each vector alone.
+# The [nano](../docs/glossary.md#nano) is the laboratory's small model: EmbeddingGemma's architecture, vectors of 256
+# numbers. It encodes 800 short texts on twenty topics and 40 questions about them. Here is one question, answered with
+# all 256 numbers, and then with the first 32 of each vector alone.
 
 # %%
 nano = lab.load_model("nano")
@@ -94,8 +95,10 @@ def found(width, row=9, k=3):
 Table(pd.concat([found(256), found(32)], ignore_index=True), caption=asked["query"][9])
 
 # %% [markdown]
-# One question proves nothing. All 40 have been given their answers by hand, so that nDCG@10 can be measured: 1 where the
-# answers stand first, 0 where none is among the ten best. First your guess.
+# One question proves nothing. All 40 have been given their answers by hand, so that [nDCG@10](../docs/glossary.md#ndcg10)
+# can be measured: 1 where the answers stand first, 0 where none is among the ten best. Further down *value* is that,
+# *low* and *high* end its 95% interval, and *share* is what is left of the full width's, with its own interval. First
+# your guess.
 
 # %%
 guess = lab.explore.predict(
@@ -151,7 +154,7 @@ Table(pd.DataFrame(rows, columns=["", "score of a", "score of b", "winner", "len
 # %% [markdown]
 # A prefix of a unit vector is shorter than 1, and not equally short for all documents. The dot product of cut vectors
 # rewards a document for having much of its length in front, whatever it says: *b* wins though *a* points nearly where the
-# question points. **Cut, then normalise**, always.
+# question points. **Cut, then normalise**, always ([truncation](../docs/glossary.md#truncation)).
 #
 # The nano does it by itself, and refuses a width that it was not trained for:
 
@@ -355,7 +358,9 @@ guess.reveal(
 #
 # The division by the length is what a cosine asks for. EmbeddingGemma
 # ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)) does so with its contrastive and its spread-out loss, at the
-# widths 768, 512, 256 and 128, with equal weights; its embedding matching stays at the full width. By hand, it takes a loop:
+# widths 768, 512, 256 and 128, with equal weights; for its embedding matching the paper names no widths, and here it
+# stays at the full one. (The letters are in the [notation](../docs/notation.md); ℓ is any loss.) By hand, it takes a
+# loop:
 
 
 # %%
@@ -581,9 +586,9 @@ say(
 )
 
 # %% [markdown]
-# The nano has both: its teacher was turned onto its principal axes before the nano learnt to match it, and the contrastive
-# and spread-out losses were summed over its four widths. Which of the two does the work is asked by the experiment
-# `matryoshka` of this laboratory, at full size: `egemma-lab experiment matryoshka`.
+# The nano has both: its teacher was turned onto its principal axes before the nano learnt to match it, and the
+# contrastive and spread-out losses were summed over its four widths. Which of the two does the work is asked by the
+# experiment `matryoshka` of this laboratory, at full size: `egemma-lab experiment matryoshka`.
 
 # %%
 from egemma_lab.experiments.shipped import experiments_folder, shipped_results
@@ -600,8 +605,11 @@ else:
 # %% [markdown]
 # ## 6. The frontier: quality against bytes
 #
-# A width is one way to save bytes; rounding the numbers is another, which
-# notebook 07 is about. Both belong into one picture. For the 40 questions here:
+# A width is one way to save bytes; rounding the numbers is another, which [notebook 07](07_quantization.ipynb) is about:
+# *int8* keeps a byte a number, *binary* one bit ([both](../docs/glossary.md#int8-binary-vectors)), and *rescored* means
+# that the candidates which the bits propose are ordered anew by the question's floats
+# ([rescoring](../docs/glossary.md#rescoring)). Both ways belong into one picture; the small labels in it are widths. For
+# the 40 questions here:
 
 # %%
 show(
@@ -610,7 +618,11 @@ show(
 )
 
 # %% [markdown]
-# Of two points one above the other the upper is the better buy. Forty questions on a small corpus are a short exam. The same was measured on larger ones, with thousands of questions and pairs; the table comes with the repository.
+# Of two points one above the other the upper is the better buy. Forty questions on a small corpus are a short exam. The
+# same was measured on larger ones, with thousands of questions and pairs; the table comes with the repository. Its four
+# tasks: *python-docs* (find the function that a sentence describes), *scifact* (the abstract that settles a claim),
+# *xquad* (the paragraph that answers a question), and *stsb* (rate the likeness of two sentences;
+# [docs/evaluation.md](../docs/evaluation.md)).
 
 # %%
 home = experiments_folder() / "compression" / "vectors.csv"
@@ -645,7 +657,8 @@ say(
 # ## 7. Two looks: the short width first
 #
 # One need not choose. Compare the first 32 numbers of every vector, take the best candidates, and look at those again at
-# full width. What is stored stays whole, what is *read* is short.
+# full width. What is stored stays whole, what is *read* is short. In the table *recall* is the share of the full search's
+# ten best that is found, and *less work* says how many times fewer multiplications it takes.
 
 
 # %%
@@ -731,8 +744,9 @@ price.check(...)
 lab.explore.matryoshka(nano, sized(None, texts[:200]))
 
 # %% [markdown]
-# Which texts lose their neighbours, and could one have told? Choose a change and a text. A neighbour whose cosine lay well
-# above the edge of the neighbourhood rarely leaves it; the right panel says how rarely.
+# Which texts lose their neighbours ([neighbour flips](../docs/glossary.md#neighbour-flip)), and could one have told?
+# Choose a change and a text. A neighbour whose cosine lay well above the edge of the neighbourhood rarely leaves it; the
+# right panel says how rarely.
 
 # %%
 lab.explore.flips(documents, {f"width {width}": documents[:, :width] for width in (64, 128, 32)}, texts)
@@ -811,8 +825,9 @@ guess.reveal(
 #
 # ## Where next
 #
-# [07, quantization](07_quantization.ipynb): fewer bits a number instead of fewer numbers, for vectors and for the model
-# itself. [05](05_spread_out.ipynb) asks what makes a space robust against both.
+# - [07_quantization](07_quantization.ipynb): fewer bits a number instead of fewer numbers, for vectors and for the model
+#   itself.
+# - [05_spread_out](05_spread_out.ipynb) asks what makes a space robust against both.
 
 # %%
 clock.report()
