@@ -252,9 +252,9 @@ run = lab.train(
 # learnt, only texts that it has not seen can tell (section 7).
 #
 # The table below sets the first and the last values beside values that can be known without any training. The spread-out
-# term is a sum over two sides (sentences, code) and four widths, so it is 8 where all texts have one direction, and each
-# part is 1 / width where directions are random ([01](01_embeddings_and_their_geometry.ipynb) says why). The matching term
-# is a sum over the two sides, and unrelated vectors of length 1 lie √2 apart.
+# term is a sum of eight parts, two sides (sentences, code) times four widths: each part is 1 where all texts have one
+# direction, and 1 / width where directions are random ([01](01_embeddings_and_their_geometry.ipynb) shows why). The
+# matching term is a sum over the two sides, and unrelated vectors of length 1 lie √2 apart.
 
 # %%
 history = run.history

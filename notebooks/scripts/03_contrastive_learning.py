@@ -436,7 +436,7 @@ Table(
 # log B. A large batch is a harder exam, and harder exams teach more, as long as memory lasts.
 #
 # Often a batch is too large for the memory, and people let the gradients of several small batches add up before they take
-# a step. Is that the same?
+# a step (*accumulation*). Is that the same? (What the exercise calls a gradient cache is the subject of 4.1.)
 #
 # ### Exercise 2: what accumulation asks
 
