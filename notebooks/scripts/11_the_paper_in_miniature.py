@@ -99,7 +99,7 @@ WORDS = {  # for how an experiment looks at its models, where its own name for i
     "full binary": "in bits",
     "half": "half width",
     "quarter": "quarter width",
-    "eighth": "eighth of the width",
+    "eighth": "eighth width",
 }
 
 
@@ -190,9 +190,16 @@ def beside_the_published(table):
             hovertemplate="published: %{x:+.1f}<extra></extra>",
         )
     fig.add_vline(0, line={"color": QUIET, "width": 1})
-    styled(fig, "Published and found", x="difference (points of 100)", height=190 + 27 * len(table))
+    for number, (name, rows) in enumerate(table.groupby("experiment", sort=False)):
+        last, first = places[rows.index[-1]], places[rows.index[0]]
+        if number % 2:
+            fig.add_hrect(last - 0.5, first + 0.5, fillcolor=QUIET, opacity=0.08, line_width=0)
+        fig.add_annotation(
+            x=1.01, xref="paper", xanchor="left", y=(first + last) / 2, text=name, showarrow=False
+        )
+    styled(fig, "Published and found", x="difference (points of 100)", height=230 + 27 * len(table))
     fig.update_yaxes(tickvals=places, ticktext=overview["compared"], range=[-0.6, len(table) - 0.4])
-    fig.update_layout(legend={"orientation": "h", "yref": "container", "y": 0.01, "x": 0})
+    fig.update_layout(legend={"orientation": "h", "yref": "container", "y": 0.01, "x": 0}, margin={"r": 110})
     return fig
 
 
