@@ -18,12 +18,14 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores; about 5 on a T4 or an H200 with the real model (estimated, no GPU was at hand) |
+# | Time | about 3 minutes on two CPU cores; about 5 on a T4 or an H200 with the real model (all estimated; no GPU was at hand) |
 # | Memory | about 2 GB; with the real model about 11 GB of the GPU's (estimated from the counts below) |
 # | Needs | nothing but this machine. For the real model: a GPU, and a Hugging Face token whose account accepted the Gemma terms |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. The recipe itself is told in notebooks 03 to 08; it helps to have seen
-# [00](00_start_here.ipynb) and [02](02_the_model.ipynb).
+# The last cell prints what it really took; the run stored here had no GPU, shared its processor with others and took longer.
+# The recipe itself is told in notebooks [03](03_contrastive_learning.ipynb) to [08](08_souping.ipynb); it helps to have seen
+# [00](00_start_here.ipynb) and [02](02_the_model.ipynb). Words that are linked lead to the
+# [glossary](../docs/glossary.md), symbols stand in [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -75,6 +77,7 @@ clock
 # tokens fit into one step? Nobody has to try. PyTorch can run a model on **fake tensors**, which have a shape and a type
 # and no numbers, so that a model of 300 million weights takes no memory and its forward pass a few seconds on any laptop.
 # Two functions are enough: one adds up what a forward pass keeps for the backward pass, the other what stands beside it.
+# (You can read on without following them; section 3 checks what they say.)
 
 # %%
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -134,6 +137,11 @@ Table(
 )
 
 # %% [markdown]
+# The first three rows are there whatever the batch: weights, their gradients, and the two running means that the optimizer
+# AdamW keeps of each gradient. "Kept once a step" are the copies of the matrices in 16 bits. The other rows count for each
+# text: what is kept of it for the backward pass; what is left of that with
+# [checkpointing](../docs/glossary.md#gradient-checkpointing), which section 4 explains; and the part of a single layer.
+#
 # The rest is division. A T4 has 16 GB, an L4 24 and an H200 141 (NVIDIA's data sheets); a tenth is set aside for the driver,
 # for tensors that live for a moment, and for holes between tensors.
 
@@ -168,9 +176,10 @@ fits = pd.DataFrame.from_dict(
 Table(fits, caption="Texts of 128 tokens in one step, 300M", digits=1)
 
 # %% [markdown]
-# Read the last column again: with the gradient cache the memory does not depend on the batch at all, so any batch fits
-# where one micro-batch does. The rest of this notebook is where these numbers come from, whether they are true, and what
-# each way costs in time.
+# The T4 computes in float32, since it has no bfloat16 (section 2). Read the last column again: with the
+# [gradient cache](../docs/glossary.md#gradient-cache) the memory does not depend on the batch at all, so any batch fits where
+# one *micro-batch* does, the part of it that is encoded at a time. The rest of this notebook is where these numbers come
+# from, whether they are true, and what each way costs in time.
 #
 # ### Exercise 1
 
@@ -203,7 +212,8 @@ Table(pd.DataFrame(rows).T)
 # %% [markdown]
 # The last column is the reason. Inside EmbeddingGemma activations come near 8·10⁵
 # ([unslothai/unsloth#4014](https://github.com/unslothai/unsloth/issues/4014)); in float16 that is infinity, the next
-# subtraction makes NaN of it, and every vector after it is NaN. So the lab refuses float16, before anything is computed:
+# subtraction makes NaN of it (not a number), and every vector after it is NaN: an
+# [overflow](../docs/glossary.md#overflow). So the lab refuses float16, before anything is computed:
 
 # %%
 nano = lab.load_model("nano", device="cpu")
@@ -242,9 +252,9 @@ top = max(largest, key=largest.get)
 say(
     f"Over {len(sample)} texts the nano's largest activation is {largest[top]:,.0f}, in *{top}*: "
     + (
-        "float16 would just do, with "
+        "far below what float16 can hold, "
         if largest[top] < torch.finfo(torch.float16).max
-        else "already beyond float16's "
+        else "already beyond what float16 can hold, "
     )
     + f"{torch.finfo(torch.float16).max:,.0f}. The nano therefore does not show the overflow of the large model; it was "
     "never told to keep its numbers small either, and nothing warns you when a later training lets them grow."
@@ -388,8 +398,9 @@ Table(
 #
 # ## 4. A batch larger than the memory
 #
-# A contrastive loss wants large batches, since every other pair of the batch is a wrong answer to tell apart. Two ways to
-# have one where it does not fit, which can be combined:
+# A contrastive loss wants large batches, since every other pair of the batch is a wrong answer to tell apart
+# ([in-batch negatives](../docs/glossary.md#in-batch-negatives)). Two ways to have one where it does not fit, which can be
+# combined:
 #
 # - **checkpointing** keeps only what goes into each layer, and computes the layer again when the backward pass needs it;
 # - the **gradient cache** ([arXiv:2101.06983](https://arxiv.org/abs/2101.06983)) encodes all micro-batches without keeping
@@ -512,7 +523,7 @@ def memory_figure(frame):
             hovertemplate="%{x} texts: %{y:.1f} MB<extra>" + name + "</extra>",
         )
     fig.update_xaxes(title="texts a step (64 tokens each)", type="log", tickvals=sorted(set(frame["texts"])))
-    fig.update_yaxes(title="peak memory of a step, activations (MB)", rangemode="tozero")
+    fig.update_yaxes(title="peak activations of a step (MB)", rangemode="tozero")
     return styled(fig, title="Four ways to hold a batch")
 
 
@@ -674,13 +685,13 @@ recipe = StagedRecipe(
         {"name": "soup", "kind": "soup", "of": "finetuning", "best": 2, "method": "uniform"},
     ],
 )
-probe = lab.explore.probe_texts()["text"].tolist()[: sized(100, 12)]
+probe = lab.explore.probe_texts().to_dict("records")  # texts with labels, encoded again and again on the way
 made = run_stages(
     recipe,
     work / "made",
     data_dir=data,
     scale=sized(30 if gpu else 1, 1),
-    probe=probe,
+    probe=probe[: sized(100, 12)],
     show_progress_bar=False,
 )
 stages = sorted(path.name for path in (work / "made").iterdir() if path.is_dir())
@@ -714,15 +725,21 @@ summary = pd.DataFrame(
 Table(summary, caption="What was trained, from raw text to the soup", digits=2)
 
 # %% [markdown]
+# A loss that is higher at the end than at the beginning, after six or thirty steps, says nothing yet: each is that of one
+# batch, and batches differ by more than so few steps can win. Nor can losses of different stages be compared: another batch
+# size, hard negatives or none, another unit.
+#
 # Killed at any moment, the same call goes on where it was. Everything the bundled nano went through stands in
-# `experiments/nano/recipe.yaml`, a file of the same form:
+# [experiments/nano/recipe.yaml](../experiments/nano/recipe.yaml), a file of the same form:
 #
 # ```bash
 # egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA --scale 20
 # ```
 #
-# How good is it? After so few steps it can hardly be any good, and the table must be allowed to say so. A folder in BEIR's layout is a task for
-# `lab.evaluate`; the questions are the docstrings of the package that was set aside, and the candidates its functions.
+# How good is it? After so few steps it can hardly be any good, and the table must be allowed to say so. A folder in the layout
+# of the benchmark BEIR (texts, questions, and which answers which) is a task for `lab.evaluate`; the questions are the
+# docstrings of the package that was set aside, and the candidates its functions. Beside the model stand the same architecture
+# with random weights and keyword search, [BM25](../docs/glossary.md#bm25):
 
 
 # %%
@@ -989,7 +1006,14 @@ recipes = {
     "bold": gentle_recipe.replace(learning_rate=10 * gentle_recipe.learning_rate),
 }
 adapted = {
-    key: lab.train(name, my_pairs, recipe=recipe, output=work / key, probe=probe, show_progress_bar=False)
+    key: lab.train(
+        name,
+        my_pairs,
+        recipe=recipe,
+        output=work / key,
+        probe=probe[: sized(500, 12)],
+        show_progress_bar=False,
+    )
     for key, recipe in recipes.items()
 }
 for key, run in adapted.items():
@@ -1058,9 +1082,12 @@ guess.reveal(
 # %% [markdown]
 # ## 9. Runs side by side
 #
-# All curves of both runs, and their maps of the same texts. Draw around a few points on one map: they stand out on the
-# other. A panel without a line has nothing to show: these runs had no teacher to match, and their probe texts came without
-# labels and partners.
+# All curves of both runs: above the terms of the loss, step by step; below, what became of the 500 **probe texts**, which a
+# run encodes again every few steps. *Alignment* is how far texts that belong together lie apart, *uniformity* how evenly all
+# lie on the sphere (notebook [01](01_embeddings_and_their_geometry.ipynb)), *effective rank* how many directions they make
+# use of, and *label of the nearest* how often a text's nearest neighbour is on its topic. The panel of the matching term is
+# empty, for these runs had no teacher. With the notebook running there are also maps of the texts: draw around a few points
+# on one, and they stand out on the other.
 
 # %%
 lab.explore.compare_runs(adapted)
@@ -1068,8 +1095,8 @@ lab.explore.compare_runs(adapted)
 # %% [markdown]
 # Three things to try:
 #
-# 1. **Find the step** at which the bold run leaves the gentle one, in the contrastive term and in the panels below. The
-#    *effective rank* says how many directions the texts make use of: what became of it in the bold run?
+# 1. **Find the step** at which the bold run leaves the gentle one, in the contrastive term and in the panels below. What became
+#    of the effective rank in the bold run?
 # 2. **Compare *start* and *end*** of one run on the two maps. Did an adaptation this short move the texts at all?
 # 3. **Train a third** with the form below: spread-out at 0, or a temperature of 0.2, and put it beside these two.
 #
@@ -1079,8 +1106,8 @@ lab.explore.compare_runs(adapted)
 #
 # The paper prints its stages and its tokens ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)); it prints neither its batch
 # sizes nor its rates nor its temperature. Tokens and weights give a floor for the work, by the usual count of six operations
-# a token and weight of the layers. An H200 does 989 · 10¹² a second in bfloat16 by its data sheet (without sparsity); 40% of
-# that is a good training.
+# a token and weight of the layers (two forward, four backward; the token table only looks up, and is left out). An H200 does
+# 989 · 10¹² a second in bfloat16 by its data sheet (without sparsity); let 40% of that be reached, which would be good.
 
 # %%
 with torch.device("meta"):
@@ -1119,7 +1146,7 @@ Table(work_table, digits=1)
 # - bfloat16 has float32's range, float16 has not, and EmbeddingGemma needs the range. Weights and AdamW's means stay float32.
 # - Checkpointing makes a text cheaper, the gradient cache makes the batch free; each costs about one forward pass.
 # - A run in a folder can be killed. The same call goes on; on a processor to the same bits.
-# - Several GPUs share one batch. Multiply `batch_size`, or the exam gets easier.
+# - Several GPUs share one batch: each encodes its part, the vectors are gathered, and the exam stays as hard as on one.
 # - A trained model is adapted gently, and judged on what it was not adapted to as well.
 #
 # ## Where next
