@@ -82,7 +82,7 @@ def stream_pairs(
     data sets are read through up to there, some 200,000 rows a second.
 
     Of several processes (`accelerate launch`) each reads a share of its own: whole files where the number of files
-    is a multiple of theirs, else every so-manieth row; a `datasets` stream by `split_dataset_by_node`. A text may
+    is a multiple of theirs, else every n-th row of n; a `datasets` stream by `split_dataset_by_node`. A text may
     then stand in two shares of one batch, where the losses know it by its hash. Resuming needs as many processes.
 
     Teacher vectors of streamed texts are computed as they come and never written to disk. A step's `epoch` in the
