@@ -74,7 +74,14 @@ def build_parser():
         metavar="DATA",
         help="python-docs, files, or Hub names of data sets",
     )
-    add("--limit", type=int, help="use the first so many pairs of each")
+    size = commands.choices["train"].add_mutually_exclusive_group()
+    size.add_argument("--limit", type=int, help="use the first so many pairs of each")
+    size.add_argument(
+        "--stream",
+        action="store_true",
+        help="read the data while training instead of before: for sets larger than the memory, given as files, "
+        "folders, patterns in quotes or Hub names",
+    )
     budget = commands.choices["train"].add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="train for so many steps (repeatable bit for bit)")
     budget.add_argument("--minutes", type=float, help="train for so many minutes")
@@ -167,7 +174,7 @@ def build_parser():
 def train(arguments):
     from accelerate import PartialState
 
-    from egemma_lab.data import Source, load_pairs
+    from egemma_lab.data import Source, load_pairs, stream_pairs
     from egemma_lab.model import PRESETS, load_model
     from egemma_lab.train import TensorBoard, train
 
@@ -177,7 +184,10 @@ def train(arguments):
         arguments.parser.error(f"--preset {arguments.preset} is not one of {', '.join(PRESETS)}")
     if arguments.model in PRESETS:
         model = load_model(arguments.model)  # the bundled model of that name, not fresh weights
-    pairs = [Source(Path(name).name, load_pairs(name, limit=arguments.limit)) for name in arguments.data]
+    if arguments.stream:
+        pairs = [stream_pairs(name, name=Path(name).name) for name in arguments.data]
+    else:
+        pairs = [Source(Path(name).name, load_pairs(name, limit=arguments.limit)) for name in arguments.data]
     run = train(
         model,
         pairs,

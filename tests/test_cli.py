@@ -90,6 +90,7 @@ def test_help_is_quick():
         ["train", "--preset", "nano", "--data", "x.jsonl", "--output", "y", "--set", "temperature"],
         ["train", "--preset", "nano", "--data", "x.jsonl", "--output", "y", "--set", "temprature=1"],
         ["train", "--preset", "nano", "--data", "x.jsonl", "--output", "y", "--set", "precision=float16"],
+        ["train", "--preset", "nano", "--data", "x.jsonl", "--output", "y", "--stream", "--limit", "3"],
         ["evaluate"],
         ["embed", "m", "--input", "x.txt"],
         ["embed", "m", "--input", "x.txt", "--output", "y.csv"],
@@ -126,6 +127,15 @@ def test_train_then_the_same_call_again(data, tmp_path, capsys):
     assert run.info["teacher"] is None
     assert main(call) == 0
     assert "step" not in capsys.readouterr().err  # finished: nothing is trained again
+
+
+def test_train_on_a_stream(data, tmp_path, monkeypatch):
+    given = {}
+    monkeypatch.setattr("egemma_lab.train.train", lambda model, pairs, **_: given.update(pairs=pairs))
+    start = ["train", "--preset", "micro", "--output", str(tmp_path / "run"), "--teacher", "none"]
+    assert main([*start, "--data", str(data), str(tmp_path / "*.jsonl"), "--stream"]) == 0
+    assert [source.streamed for source in given["pairs"]] == [True, True]
+    assert [source.name for source in given["pairs"]] == ["pairs.jsonl", "*.jsonl"]
 
 
 def test_train_from_a_recipe_file(data, tmp_path, monkeypatch):
