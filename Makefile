@@ -8,6 +8,10 @@ BIN := $(VENV)/bin
 COLAB ?= .venv-colab
 AUDIT ?= .venv-audit
 DOCS ?= .venv-docs
+OLDEST ?= .venv-oldest
+NEWEST ?= .venv-newest
+OLDEST_PYTHON ?= python3.11
+NEWEST_PYTHON ?= python3.13
 
 # The first Python between 3.11 and 3.13 that really starts: a pyenv shim may exist without its version.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -19,7 +23,7 @@ NOTEBOOK ?= notebooks/00_start_here.ipynb
 ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test bench test-browser test-colab test-faults audit lint format notebooks docs urls constraints clean
+.PHONY: help lab setup test bench test-browser test-colab test-faults test-oldest test-newest audit lint format notebooks docs urls constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +46,12 @@ test-colab: $(COLAB)/.ready ## the widgets and two notebooks with the older widg
 
 test-faults: $(VENV)/.all ## kill -9 at random moments of training, cache, export and experiments; takes minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/faults --timeout=1800 --durations=10
+
+test-oldest: $(OLDEST)/.ready ## the tests on Python 3.11 with the oldest versions that pyproject.toml allows the core
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -q -p no:cacheprovider
+
+test-newest: $(NEWEST)/.ready ## the tests on Python 3.13 with the newest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -q -p no:cacheprovider
 
 audit: ## known vulnerabilities of the pinned versions, in an environment of its own; fails where PyPI does not answer
 	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install -q pip-audit; }
@@ -76,7 +86,7 @@ constraints: $(VENV)/.all ## resolve anew: constraints.txt and environment.yml w
 	$(BIN)/python tools/constraints.py
 
 clean: ## remove the environment and every cache; notebooks and runs stay
-	rm -rf $(VENV) $(COLAB) $(DOCS) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COLAB) $(DOCS) $(OLDEST) $(NEWEST) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip appears last, so an interrupted or half-made environment is made again. Debian splits venv's pip off
@@ -100,6 +110,20 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(COLAB)/.ready: constraints-colab.txt tools/colab_env.py | $(VENV)/.all
 	$(BIN)/python tools/colab_env.py $(COLAB)
+	touch $@
+
+# Each with everything of its own: nothing of these versions may be found from the other environments, nor theirs there.
+$(OLDEST)/.ready: END = oldest
+$(OLDEST)/.ready: WITH = $(OLDEST_PYTHON)
+$(NEWEST)/.ready: END = newest
+$(NEWEST)/.ready: WITH = $(NEWEST_PYTHON)
+$(OLDEST)/.ready $(NEWEST)/.ready: pyproject.toml tools/bounds.py | $(VENV)/.all
+	$(WITH) -m venv --clear $(@D)
+	$(BIN)/python tools/bounds.py $(END) > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet -c $(@D)/constraints.txt -e '.[all]'
+	$(@D)/bin/python -m pip install --quiet --no-deps --target $(@D)/peers $(PEERS)
+	$(@D)/bin/python -m ipykernel install --sys-prefix --name egemma-lab --display-name "Python (egemma-lab)"
 	touch $@
 
 # The site's tools lie apart: they bring versions of their own, and the lab needs none of them.

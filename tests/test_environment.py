@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from bounds import oldest
 from constraints import direct_dependencies, environment_text, read_pins
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,6 +80,15 @@ def test_every_pin_installs_on_the_first_release_of_each_python(constraints):
     assert len(here) > 0.9 * len(pins)  # a few belong to other systems, or to Colab's older widgets
     wanted = {each.name: SpecifierSet(each.metadata["Requires-Python"] or "") for each in here}
     assert {n: str(w) for n, w in wanted.items() if any(f"{p}.0" not in w for p in PYTHONS)} == {}
+
+
+def test_the_oldest_versions_are_those_the_ranges_begin_with(pyproject):
+    direct, pins = direct_dependencies(pyproject), read_pins("\n".join(oldest(pyproject)))
+    core = {canonicalize_name(Requirement(line).name) for line in pyproject["project"]["dependencies"]}
+    assert core <= set(pins)
+    for name in core - {"torch"}:
+        assert f">={exact_version(pins[name])}" in str(direct[name].specifier)
+    assert pins["torch"] == "torch==2.13.0"
 
 
 def test_constraints_name_each_package_once(constraints):
