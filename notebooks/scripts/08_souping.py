@@ -5,7 +5,7 @@
 #
 # Train one model several times, a little differently each time. Do not choose the best: take the average of their
 # weights. The average has the size of one model, costs as much to run as one, and is often better than each. That
-# is a **soup**, and the last step in the making of EmbeddingGemma
+# is a [soup](../docs/glossary.md#soup), and a late step in the making of EmbeddingGemma
 # ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354), section 2.3). This notebook cooks some, and some that nobody
 # should eat.
 #
@@ -19,13 +19,15 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores, about 1 on a T4 or an H200 (estimated) |
+# | Time | about 3 minutes on two CPU cores, about 1 on a T4 or an H200 (all estimated) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took. It helps to have seen notebook [00](00_start_here.ipynb); prompts and cosines
-# are explained in [01](01_embeddings_and_their_geometry.ipynb). Every sentence with a measured number is computed where it
-# stands, so on another machine it may say something slightly different.
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to
+# have seen notebook [00](00_start_here.ipynb); prompts and cosines are explained in
+# [01](01_embeddings_and_their_geometry.ipynb), words that are linked in the [glossary](../docs/glossary.md), symbols in
+# [notation](../docs/notation.md). Every sentence with a measured number is computed where it stands, so on another machine it
+# may say something slightly different.
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -66,8 +68,9 @@ clock
 # - **halves**: its first half, and its second. What could come next?
 # - **keywords**: its three rarest words, and the sentence. To learn this is to look at single words.
 #
-# They pull a model in different directions, which is what a mixture of training data always does. Twelve topics are there
-# to learn from, four to **choose** by (the development set), and four to **judge** by, which nothing is chosen on.
+# They pull a model in different directions, as the parts of a [mixture](../docs/glossary.md#mixture) of training data do.
+# Twelve topics are there to learn from, four to **choose** by (the [development set](../docs/glossary.md#development-set)),
+# and four to **judge** by, which nothing is chosen on.
 
 # %%
 corpus = lab.explore.topic_corpus()
@@ -101,8 +104,9 @@ Table(pd.DataFrame([(kind, *learn[kind][0]) for kind in kinds], columns=["source
 
 # %% [markdown]
 # An exam: each query ranks all the right answers of its kind (for topics, all twenty names), and gets 1 / the rank of its
-# own: 1 where it stands first, ½ where it is second. The mean of that is the **mean reciprocal rank**. Beside it stands the
-# loss, the same as in training: the cross-entropy of the softmax over the answers, in nats.
+# own: 1 where it stands first, ½ where it is second. The mean of that is the
+# [mean reciprocal rank](../docs/glossary.md#mean-reciprocal-rank). Beside it stands the loss, the same as in training: the
+# cross-entropy of the softmax over the answers, in nats (a logarithm with base e; to guess among n answers costs ln n).
 
 # %%
 TEMPERATURE = 0.05
@@ -235,9 +239,9 @@ guess.reveal(
 )
 
 # %% [markdown]
-# Two things to keep apart. Against the *mean* of the ingredients a soup of relatives nearly always wins; the next section
-# says why. Against the *best* of them it may or may not, and whoever knows the best one beforehand has to have measured all
-# of them on data that resembles what comes later.
+# Two things to keep apart. Against the *mean* of the ingredients a soup of relatives should not lose, as the next section says,
+# and these were trained so briefly that there is little to win (section 7). Against the *best* of them it may or may not win,
+# and whoever knows the best one beforehand has to have measured all of them on data that resembles what comes later.
 #
 # ## 2. Why an average can be better: the bowl
 #
@@ -259,7 +263,8 @@ say(
 )
 
 # %% [markdown]
-# Each error was halved, and in a bowl half the error costs a quarter. In general, with the soup of k models
+# Each model has one error of 1 and loses 1. Their average has two errors of ½, and in a bowl half the error costs a quarter:
+# twice ¼. In general, with the soup of k models
 # (Wortsman et al. 2022, [arXiv:2203.05482](https://arxiv.org/abs/2203.05482), the uniform soup)
 #
 # $$\bar\theta = \frac1k \sum_{i=1}^k \theta_i ,$$
@@ -302,7 +307,8 @@ four.check(...)
 # %% [markdown]
 # ## 3. When it can fail: twins
 #
-# Nothing in the formula says that the models lie in one bowl. Here is the smallest network with two neurons,
+# The formula holds where the models lie in one bowl, and nothing makes sure that they do. Here is the smallest network with
+# two neurons,
 # f(x) = v₁ relu(w₁x) + v₂ relu(w₂x). With w = v = (1, −1) it returns x. Now its **twin**: the same two neurons in the other
 # order. It computes the same for every x, since a sum does not ask for an order. What does their average compute?
 
@@ -421,8 +427,8 @@ show(
     ),
     f"Two curves over the share of the second model. Between two finetunings of one start the loss goes from "
     f"{same['score'].iloc[0]:.2f} over {same['score'].iloc[len(same) // 2]:.2f} halfway to "
-    f"{same['score'].iloc[-1]:.2f}. Between the nano and its twin it rises from {strangers['score'].iloc[0]:.2f} to "
-    f"{strangers['score'].max():.2f} and comes back.",
+    f"{same['score'].iloc[-1]:.2f}; between the nano and its twin from {strangers['score'].iloc[0]:.2f} over "
+    f"{strangers['score'].iloc[len(strangers) // 2]:.2f} to {strangers['score'].iloc[-1]:.2f}. Guessing lies at {guessing:.2f}.",
 )
 
 
@@ -438,7 +444,9 @@ share = (halfway - strangers["score"].iloc[0]) / (guessing - strangers["score"].
 guess.reveal(
     "near guessing" if share > 0.7 else "somewhat worse" if share > 0.1 else "as good",
     f"The loss halfway is {halfway:.2f} nats, where the nano has {strangers['score'].iloc[0]:.2f} and guessing "
-    f"{guessing:.2f}: {share:.0%} of the way to knowing nothing. The order of the neurons is all that differs.",
+    f"{guessing:.2f}"
+    + (f": {share:.0%} of the way to knowing nothing. " if share > 0 else ": no worse than the nano itself. ")
+    + "The order of neurons and heads is all that differs.",
 )
 
 # %% [markdown]
@@ -446,12 +454,12 @@ guess.reveal(
 # both twins hold in the same order (the token table, keys and values, norms, the Dense layers) seems to carry these short
 # texts; that was not tested. So the toy of section 3 shows what *can* happen, and a line has to be measured.
 #
-# The height of the hill between two models is called the **barrier** (Frankle et al. 2020,
+# The height of the hill between two models is called the [barrier](../docs/glossary.md#barrier) (Frankle et al. 2020,
 # [arXiv:1912.05671](https://arxiv.org/abs/1912.05671), who measured when finetunings of one start stop having one). For models
 # trained from different random starts the usual explanation is that of twins: each has found an order of its own for
 # its neurons. Undo the order, and much of the barrier goes away
-# ([arXiv:2209.04836](https://arxiv.org/abs/2209.04836)). Here are two of that kind, trained live: `micro` models, a tenth
-# of the nano, which begin with the random numbers of seeds 0 and 1 and then see the same batches. And two siblings, which
+# ([arXiv:2209.04836](https://arxiv.org/abs/2209.04836)). Here are two of that kind, trained live: `micro` models, far smaller
+# than the nano, which begin with the random numbers of seeds 0 and 1 and then see the same batches. And two siblings, which
 # begin with the trained model of seed 0 and then see different mixtures.
 
 # %%
@@ -545,8 +553,9 @@ floor.check(...)
 # ### From drawing to searching
 #
 # Each trial is a whole finetuning, so trials are few and should be chosen with care. **Bayesian optimisation** fits a
-# Gaussian process to the trials so far: for every mixture it says what score μ it expects and how unsure it is, σ. The next
-# trial is where the **expected improvement** over the best score b so far is largest (Jones et al. 1998, Eq. 15):
+# Gaussian process to the trials so far, a smooth guess at the score between them: for every mixture it says what score μ it
+# expects and how unsure it is, σ. The next trial is where the **expected improvement** over the best score b so far is largest
+# (Jones, Schonlau and Welch 1998, Eq. 15, [doi:10.1023/A:1008306431147](https://doi.org/10.1023/A:1008306431147)):
 #
 # $$\mathrm{EI} = \sigma\,\bigl(z\,\Phi(z) + \varphi(z)\bigr), \qquad z = \frac{\mu - b}{\sigma}$$
 #
@@ -798,7 +807,7 @@ guess.reveal(
 #
 # What else could one do with three models? Ask all of them, and average their cosines: an **ensemble**. It needs no shared
 # start, for it never looks at weights, but it costs three models' memory and time for every text, for ever. A soup is an
-# attempt to get that for the price of one.
+# attempt to get that for the price of one. Here all three ways lie close together:
 
 # %%
 together = {
@@ -815,9 +824,9 @@ Table(pd.DataFrame(compare).T.astype({"models to run": int}), "On the topics to 
 # ## 8. Which texts change their neighbours?
 #
 # A score hides what happens to single texts. The explorer looks at 240 sentences and asks of each: which of its ten
-# nearest does it lose from one model to another? Begin with the step from the start to one specialist, then choose the
-# soup: it should have moved less. On the right you see whether the margin, how clearly a neighbour was one before, told
-# which would be lost.
+# nearest does it lose from one model to another ([neighbour flip](../docs/glossary.md#neighbour-flip))? Begin with the step
+# from the start to one specialist, then choose the soup: did it move less? On the right you see whether the margin, how
+# clearly a neighbour was one before, told which would be lost.
 
 # %%
 sentences = lab.explore.topics(per_topic=sized(12, 4))["text"].tolist()
@@ -874,7 +883,9 @@ say(
 
 # %% [markdown]
 # The laboratory also has an experiment with several data sets and seeds for it, `egemma-lab experiment souping`. Where its
-# results have come with your version, they are drawn here.
+# results have come with your version, they are drawn here. A line is one mixture's model, its place the difference from the
+# soup (to the left: the soup is better), with a 95% interval; filled marks can be told from zero, and an effect inside the
+# grey band may have been missed ([11](11_the_paper_in_miniature.ipynb)).
 
 # %%
 from egemma_lab.experiments import shipped_results
@@ -889,14 +900,15 @@ else:
 # %% [markdown]
 # And the soup that is already in your hands: the bundled nano was meant to be one. Its finetunings were offered to the greedy
 # recipe, which took one of them and turned the others down; the record stands in `egemma_lab/assets/nano/README.md`. That
-# happens, and a plain soup would have been made all the same.
+# happens; a plain soup would have averaged all of them.
 #
 # ## Summary
 #
 # - A soup averages weights. It costs one model to run and no data to make.
 # - In one bowl it is better than the mean of its ingredients, by as much as they differ, seen through the curvature.
-# - Models from different starts need not share a bowl: between two seeds of a micro model the loss rose, between siblings it
-#   did not. Neurons in another order can be enough to ruin an average; the nano's twin withstood it. The line tells.
+# - Models from different starts need not share a bowl: in the run stored here the loss rose between two seeds of a micro model,
+#   and not between siblings. Neurons in another order can be enough to ruin an average; the nano's twin withstood it. The
+#   line tells.
 # - Good ingredients are different and equally good; different mixtures of data make such ones.
 # - The Dirichlet distribution draws mixtures, Bayesian optimisation spends few trials well, and the best of many trials owes
 #   something to luck: choose on one set, judge on another.
