@@ -17,6 +17,7 @@ PARTS = {
         "docs/evaluation",
         "docs/index",
         "docs/serving",
+        "docs/scaling",
         "*/nano/README",
     ],
     "Results": ["docs/results", "experiments/*"],
