@@ -1,11 +1,12 @@
 """What was mined, as a small Parquet file of row and candidate numbers: whole, or not there."""
 
 import os
-import uuid
 import warnings
 from pathlib import Path
 
 import numpy as np
+
+from egemma_lab.model.folder_beside import folder_beside
 
 # One line a mined negative: the pair's row, the candidate's number (-1: the row's own negative), the two cosines,
 # and the negative's rank among the candidates (0: was given).
@@ -23,12 +24,10 @@ def write_mined(path, mined):
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    draft = Path(path).with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
+    with folder_beside(path) as beside:
+        draft = beside / "mined.parquet"
         parquet.write_table(pa.table(mined), draft, write_page_checksum=True)
         os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read_mined(path, rows, candidates):

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from egemma_lab.model.full_disk import naming_a_full_disk
+
 _SUFFIX = ".safetensors"
 _DAMAGED = ".damaged"
 _KEY = "S16"  # numpy compares these as bytes; it drops trailing zeros, but alike on both sides
@@ -82,8 +84,9 @@ class VectorStore:
         name = f"{time.time_ns():020d}-{os.getpid()}-{_digest(content)}{_SUFFIX}"
         draft = self.folder / f".{uuid.uuid4().hex}.tmp"
         try:
-            draft.write_bytes(content)
-            os.replace(draft, self.folder / name)
+            with naming_a_full_disk(self.folder / name):
+                draft.write_bytes(content)
+                os.replace(draft, self.folder / name)
         finally:
             draft.unlink(missing_ok=True)
         self._take_up(name, first=True)

@@ -8,13 +8,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from egemma_lab.model.full_disk import naming_a_full_disk
+
 
 @contextlib.contextmanager
 def folder_beside(path):
     """An empty hidden folder beside `path`, on the same disk, so that what is made in it moves to `path` in one step.
 
-    It is gone when the block ends. A process that is killed leaves it behind; whoever next writes to the same path on
-    the same machine removes it.
+    It is gone when the block ends; where the disk is full, the error names `path`. A process that is killed leaves it
+    behind; whoever next writes to the same path on the same machine removes it.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with folder_beside(Path(folder) / "model.gguf") as beside:
@@ -28,7 +30,7 @@ def folder_beside(path):
             left, ignore_errors=True
         )  # whatever it is that cannot be deleted, it is in nobody's way
     prefix = f"{_prefix(path)}{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as beside:
+    with naming_a_full_disk(path), tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as beside:
         yield Path(beside)
 
 

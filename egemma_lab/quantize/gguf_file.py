@@ -1,5 +1,6 @@
 """A model as one GGUF file, architecture `gemma-embedding`: what llama.cpp and the programs built on it run."""
 
+import contextlib
 import json
 
 from egemma_lab.model.saving import computed_weights
@@ -52,7 +53,13 @@ def write_gguf(model, path, precision):
     """Write a model that `check_gguf` lets pass; matrices in `precision`, norms in float32."""
     import gguf
 
-    writer = gguf.GGUFWriter(path, _ARCHITECTURE)
+    with contextlib.closing(gguf.GGUFWriter(path, _ARCHITECTURE)) as writer:
+        _fill(writer, model, precision)
+
+
+def _fill(writer, model, precision):
+    import gguf
+
     _write_shape(writer, model)
     _write_tokenizer(writer, model)
     kinds = gguf.LlamaFileType
@@ -73,7 +80,6 @@ def write_gguf(model, path, precision):
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
-    writer.close()
 
 
 def gguf_tensors(model):

@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from egemma_lab.model.full_disk import naming_a_full_disk
+
 _UNFINISHED = ".unfinished-"  # prefix of what is being written; a killed process leaves it behind
 
 
@@ -18,7 +20,7 @@ def new_file(path):
     """
     path = Path(path)
     temporary = path.with_name(f"{_UNFINISHED}{path.name}")
-    with open(temporary, "wb") as file:
+    with naming_a_full_disk(path), open(temporary, "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -55,13 +57,14 @@ def new_folder(path):
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir(parents=True)
-    yield temporary
-    for file in temporary.rglob("*"):
-        if file.is_file():
-            sync_file(file)
-        else:
-            _sync_folder(file)
-    _sync_folder(temporary)
+    with naming_a_full_disk(path):
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                sync_file(file)
+            else:
+                _sync_folder(file)
+        _sync_folder(temporary)
     if path.exists():
         replaced = path.with_name(f"{_UNFINISHED}replaced-{path.name}")
         if replaced.exists():
