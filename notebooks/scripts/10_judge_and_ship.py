@@ -19,12 +19,13 @@
 #
 # | | |
 # |---|---|
-# | Time | about 2 minutes on two CPU cores; about 1 on a T4 or an H200 (estimated) |
+# | Time | about 2 minutes on two CPU cores, about 1 on a T4 or an H200 (all estimated) |
 # | Memory | about 1.5 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to have seen [00](00_start_here.ipynb) and
-# [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to
+# have seen [00](00_start_here.ipynb) and [01](01_embeddings_and_their_geometry.ipynb). Words that are linked lead to the
+# [glossary](../docs/glossary.md), symbols stand in [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -72,8 +73,9 @@ clock
 # %% [markdown]
 # ## 1. Result first: an index that answers
 #
-# 800 short texts, forty on each of twenty topics, in an index that keeps one *bit* a number. A question goes in, texts come
-# out.
+# 800 short texts, forty on each of twenty topics, in an index that keeps one *bit* a number, its sign
+# ([binary vectors](../docs/glossary.md#int8-binary-vectors), notebook [07](07_quantization.ipynb)). A question goes in, texts
+# come out.
 
 # %%
 nano = lab.load_model("nano")
@@ -104,9 +106,13 @@ answers("How do I keep slugs away from my vegetables?")
 # forty questions with their right answers are an afternoon's work. A task is a folder of plain files, in one of three
 # layouts ([docs/evaluation.md](../docs/evaluation.md)). From the bundled texts we make one of each kind:
 #
-# - **everyday** (retrieval): 40 questions, each with the texts that answer it;
-# - **topics** (classification): the topic of a text, from eight examples of each topic;
-# - **rephrased** (similarity): pairs of texts, of which some say the same in other words.
+# - **everyday** (retrieval): 40 questions, each with the texts that answer it, measured by
+#   [nDCG@10](../docs/glossary.md#ndcg10), how good the first ten results are;
+# - **topics** (classification): the topic of a text, from eight examples of each topic, measured by accuracy;
+# - **rephrased** (similarity): pairs of texts, of which some say the same in other words, measured by Spearman's correlation
+#   of the cosines with what is true.
+#
+# The cell is long because it writes three folders of files. You need not read it to go on.
 
 
 # %%
@@ -152,8 +158,8 @@ write_lines(
 tasks = [str(work / name) for name in ("everyday", "topics", "rephrased")]
 
 # %% [markdown]
-# A score alone says little. Beside the nano stand its teacher (three times as large), the same architecture with random
-# weights, and, where words can be searched, keyword search.
+# A score alone says little. Beside the nano stand the larger model that taught it, the same architecture with random
+# weights ("untrained"), and, where words can be searched, keyword search ([BM25](../docs/glossary.md#bm25)).
 
 # %%
 guess = lab.explore.predict(
@@ -212,8 +218,8 @@ ndcg_exercise.check(...)
 # ## 3. How sure is that?
 #
 # The questions are a sample. With forty others the mean would be another. The **bootstrap** asks how different, without
-# forty others: draw forty of these forty with replacement, many times, and see how much the mean moves. By hand, and what
-# the table says:
+# forty others: draw forty of these forty with replacement, many times, and see how much the mean moves. The middle 95% of
+# the means are the [confidence interval](../docs/glossary.md#confidence-interval). By hand, and what the table says:
 
 # %%
 each = lab.evaluate(nano, tasks[:1], baselines=[teacher, "bm25"], per_query=True, show_progress_bar=False)
@@ -240,7 +246,8 @@ interval_exercise.check(...)
 
 # %% [markdown]
 # Intervals of two models often overlap although one is plainly better. What makes a question hard is hard for both, and
-# *that* part of the spread cancels when the difference is taken question by question. So compare pairs, not intervals:
+# *that* part of the spread cancels when the difference is taken question by question. So compare pairs, not intervals. First
+# the intervals, then the pairs:
 
 # %%
 intervals = full[full["task"] == "everyday"].set_index("model")[["value", "low", "high"]]
@@ -288,7 +295,7 @@ say("\n\n".join(lines))
 # ```
 #
 # Here is the same without a download: mteb's own code for one of its tasks, SciFact, on our everyday questions instead of its
-# data. The number should be the one of section 2, because `lab.evaluate` follows mteb's protocols.
+# data. The number should be the one of section 2, because `lab.evaluate` follows mteb's protocols:
 
 # %%
 import mteb
@@ -319,13 +326,16 @@ result = mteb.evaluate(
 say(f"mteb says nDCG@10 = {theirs['ndcg_at_10']:.5f}; `lab.evaluate` says {told['value']:.5f}.")
 
 # %% [markdown]
-# A number from a benchmark answers one more question badly: was the test in the training data? Look for it before you
-# believe a score, your own first. The nano was not trained on these texts; they were written for this laboratory.
+# A number from a benchmark leaves one more question open: was the test in the training data
+# ([test set](../docs/glossary.md#test-set))? Look for it before you believe a score, your own first. The nano was not trained
+# on these texts; they were written for this laboratory.
 #
 # ## 5. What may a vector cost?
 #
-# Fewer numbers a vector (a *width*) and fewer bits a number (a *precision*) make an index smaller and a search faster; the
-# other notebooks say why that works at all. What it costs on your questions is a table:
+# Fewer numbers a vector (a [width](../docs/glossary.md#prefix-width), notebook [06](06_matryoshka.ipynb)) and fewer bits a
+# number (a *precision*, notebook [07](07_quantization.ipynb)) make an index smaller and a search faster. What it costs on
+# your questions is a table, here drawn: `64d` is the first 64 numbers, "binary rescored" takes a second look at the candidates
+# that the bits propose ([rescoring](../docs/glossary.md#rescoring)).
 
 # %%
 frontier = lab.evaluate.frontier(nano, tasks[0], show_progress_bar=False)
@@ -363,8 +373,8 @@ Table(pd.DataFrame(rows).T[columns].convert_dtypes(), caption="Three budgets", d
 
 # %% [markdown]
 # The interval of the share stands beside it for a reason: of many rows the best *looking* one is partly the luckiest. Where two
-# rows cannot be told apart, take the plainer one. Over four larger tasks the README has the same table with thousands of
-# queries.
+# rows cannot be told apart, take the plainer one. The same over four larger tasks, with thousands of questions, is in
+# notebook [07](07_quantization.ipynb), section 4.
 #
 # ### Exercise 3
 
@@ -379,7 +389,8 @@ weight_exercise.check(...)
 # ## 6. Two ways to search, side by side
 #
 # Before a setting is chosen, look at what it does to single questions. The first list is what the others are compared with;
-# marked are the texts that are known to answer.
+# marked are the texts that are known to answer. (Without a kernel you see one question; with the notebook running you can
+# ask your own.)
 
 # %%
 lab.explore.search(nano, texts if len(texts) < 800 else None, k=5)
@@ -393,9 +404,11 @@ lab.explore.search(nano, texts if len(texts) < 800 else None, k=5)
 #
 # ## 7. An index in faiss, and a service
 #
-# The package's own index is made to be understood. For millions of vectors one takes a library made for that, and faiss is the
-# usual one; what goes in are the same arrays ([docs/index.md](../docs/index.md)). Floats, exactly; bits, by Hamming distance;
-# and an approximate index, which looks only where it is likely to find something.
+# The package's own index is made to be understood. For millions of vectors one takes a library made for that, and
+# [faiss](https://faiss.ai) is the usual one; what goes in are the same arrays ([docs/index.md](../docs/index.md)). Three
+# indexes: floats, compared one by one; bits, by Hamming distance, the number of bits that differ; and a graph (HNSW), which
+# links every vector to some of its neighbours and walks along these links towards the question, so that it looks at a few
+# vectors only and may miss some.
 
 # %%
 import faiss
@@ -503,7 +516,7 @@ say(
 #
 # A model without a card is a file that nobody can trust. `lab.train.model_card` writes one from what is on record: the table of
 # results with intervals, the data with their licences, how it was trained, where it fails. It states no number of its own
-# making.
+# making. Its beginning, as it would stand on the Hub:
 
 # %%
 from egemma_lab.train import model_card
@@ -552,8 +565,8 @@ say(
 # %% [markdown]
 # ### Into llama.cpp
 #
-# One file, with the tokenizer in it, for machines without Python. It is compared with the model before it is kept. Eight bits
-# a weight:
+# One file in the format GGUF, with the tokenizer in it, for machines without Python. It is compared with the model before it
+# is kept. Eight bits a weight:
 
 # %%
 export = lab.quantize.export(nano, work / "nano-Q8_0.gguf", format="gguf", precision="Q8_0")
@@ -564,7 +577,7 @@ say(f"`{export.path.name}`, {export.size / 1e6:.1f} MB. Compared by {export.agre
 # llama-server -m nano-Q8_0.gguf --embedding -c 2048 -b 2048 -ub 2048 --port 8080
 # ```
 #
-# llama.cpp knows no prompts. Who calls the server must put them there:
+# llama.cpp knows no [prompts](../docs/glossary.md#prompt). Who calls the server must put them there:
 #
 # ### Exercise 4
 
@@ -638,8 +651,8 @@ Table(
 # ### Clustering: what is all this about?
 #
 # Group the texts without being told the topics, and let each group be named by the text nearest to its middle. Because the
-# topics are known, the grouping can be judged: v-measure is 1 if groups and topics are the same, 0 if they have nothing to do
-# with each other.
+# topics are known, the grouping can be judged: v-measure is 1 if groups and topics are the same, near 0 if they have nothing
+# to do with each other (what shuffled groups get stands beside it).
 
 # %%
 from sklearn.cluster import KMeans
@@ -720,12 +733,12 @@ say(
 
 # %% [markdown]
 # Intents of a chat, departments for a letter, languages of a page: the same three lines, more labels. The suite's `banking77` is
-# such a task with 77 intents; the README has the nano's accuracy there, measured on 3,080 messages.
+# such a task with 77 intents; the nano's accuracy there, with its interval, stands in the [README](../README.md).
 #
 # ## 10. What the paper found, and what we found
 #
-# How much of the quality is left when vectors are cut: the paper's means over MTEB (English, v2), by retrieval and
-# classification ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)), beside the nano on the tasks above.
+# How much of the quality is left when vectors are cut: the paper's means over the retrieval and the classification tasks of
+# MTEB (English, v2; Table 7 of [arXiv:2509.20354](https://arxiv.org/abs/2509.20354)), beside the nano on the tasks above.
 
 # %%
 published = pd.DataFrame(
