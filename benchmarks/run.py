@@ -11,7 +11,17 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NAMES = ("startup", "explorers", "gradient_cache", "roofline", "growth", "training", "encoding")
+NAMES = (
+    "startup",
+    "explorers",
+    "gradient_cache",
+    "roofline",
+    "growth",
+    "training",
+    "encoding",
+    "streaming",
+    "memory",
+)
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 

@@ -79,7 +79,7 @@ def stream_pairs(
 
     What the rows of a step are depends on the stream, batch_size, buffer_size, seed and step alone, so resuming is
     exact: it reads on at the window of its step. Parquet files before it are passed over unread; other files and
-    data sets are read through up to there, some 200,000 rows a second.
+    data sets are read through up to there, some 100,000 rows a second.
 
     Of several processes (`accelerate launch`) each reads a share of its own: whole files where the number of files
     is a multiple of theirs, else every n-th row of n; a `datasets` stream by `split_dataset_by_node`. A text may
