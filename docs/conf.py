@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "site"))
 project = "egemma-lab"
 author = "the authors of egemma-lab"
 html_title = "egemma-lab"
-extensions = ["myst_nb", "contents", "live_figures"]
+extensions = ["myst_nb", "contents", "live_figures", "formulas"]
 
 root_doc = "README"
 include_patterns = [
@@ -30,7 +30,8 @@ nb_execution_mode = "off"  # what is shown is what is stored
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # links in computed sentences lead to pages too
 myst_heading_anchors = 3
-myst_enable_extensions = ["html_image"]
+myst_enable_extensions = ["dollarmath", "html_image"]
+html_math_renderer = "mathml"  # of formulas.py
 nitpicky = True
 suppress_warnings = [
     "myst.header",  # a notebook may skip a level of headings where an exercise is small

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import site_films
-from check_site import broken_links
+from check_site import faults
 from contents import entry, parts
 from live_figures import PLOTLY, as_script, placed, with_films, with_live_outputs
 from notebook_header import ROOT
@@ -73,10 +73,16 @@ def test_links_that_lead_nowhere_are_found(tmp_path):
     )
     (tmp_path / "b.html").write_text('<p id="end">B</p><figure data-figure="f.js"></figure>')
     (tmp_path / "p q.png").write_bytes(b"")
-    assert broken_links(tmp_path) == [
+    assert faults(tmp_path) == [
         "a.html: b.html#none: no such place on that page",
         "a.html: c.html: no such file",
         "b.html: f.js: no such file",
     ]
     with pytest.raises(FileNotFoundError, match="make docs"):
-        broken_links(tmp_path / "empty")
+        faults(tmp_path / "empty")
+
+
+def test_a_formula_that_stayed_as_it_was_written_is_found(tmp_path):
+    (tmp_path / "a.html").write_text("<p>the sum $$ x^2 $$</p><p>again: $$y$$</p>")
+    (tmp_path / "b.html").write_text("<pre><span>$$ in a shell</span></pre><math><mi>x</mi></math>")
+    assert faults(tmp_path) == ["a.html: a formula between $$ was not set"]
