@@ -32,9 +32,12 @@ class CorpusFile(Mapping):
         for number, line in enumerate(self._file, 1):
             if line.strip():
                 row = parse_line(path, number, line, FIELDS)
+                if row["_id"] in self._row:
+                    raise ValueError(f"{path}:{number}: the _id {row['_id']!r} stands in an earlier line too")
                 self._row[row["_id"]] = len(self._start)
                 self._start.append(start)
                 if row.get("title"):
+                    check_title(row["title"], row["_id"], path)
                     titled.append(row["_id"])
             digest.update(line)
             start += len(line)
@@ -55,6 +58,13 @@ class CorpusFile(Mapping):
         row = self._row[document]
         self._file.seek(self._start[row])
         return parse_line(self._path, row + 1, self._file.readline(), FIELDS)
+
+
+def check_title(title, document, path):
+    """The title, or ValueError where it is no text."""
+    if not isinstance(title, str):
+        raise ValueError(f"{path}: the title of {document!r} is {title!r}, expected a string")
+    return title
 
 
 class _Titles(Mapping):

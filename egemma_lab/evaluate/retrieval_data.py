@@ -1,12 +1,13 @@
 """What a retrieval task is made of: queries, a corpus, and which documents answer which query."""
 
 import json
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from egemma_lab.evaluate.corpus_file import FIELDS, CorpusFile
-from egemma_lab.evaluate.json_lines import json_lines
+from egemma_lab.evaluate.corpus_file import FIELDS, CorpusFile, check_title
+from egemma_lab.evaluate.json_lines import json_lines, numbered_lines
 
 IN_MEMORY = 1 << 30  # bytes of a corpus.jsonl above which its texts stay in the file
 CANDIDATES = 5  # documents kept a query when a task is made smaller
@@ -91,14 +92,22 @@ def read_folder(folder, in_memory=IN_MEMORY):
     else:
         corpus, titles = {}, {}
         for row in json_lines(folder / "corpus.jsonl", FIELDS):
-            corpus[row["_id"]] = row["text"]
+            _add(corpus, row, folder / "corpus.jsonl")
             if row.get("title"):
-                titles[row["_id"]] = row["title"]
-    queries = {row["_id"]: row["text"] for row in json_lines(folder / "queries.jsonl", FIELDS)}
+                titles[row["_id"]] = check_title(row["title"], row["_id"], folder / "corpus.jsonl")
+    queries = {}
+    for row in json_lines(folder / "queries.jsonl", FIELDS):
+        _add(queries, row, folder / "queries.jsonl")
     judgements = folder / "qrels.tsv"
     if not judgements.is_file():
         judgements = folder / "qrels" / "test.tsv"
     return RetrievalData(queries, corpus, _read_qrels(judgements), titles)
+
+
+def _add(texts, row, path):
+    if row["_id"] in texts:
+        raise ValueError(f"{path} has the _id {row['_id']!r} twice: only one of the texts could be found")
+    texts[row["_id"]] = row["text"]
 
 
 def is_task_folder(folder):
@@ -108,17 +117,17 @@ def is_task_folder(folder):
 
 def _read_qrels(path):
     qrels = {}
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            fields = line.rstrip("\n\r").split("\t")
-            if number == 1 and len(fields) == 3 and not fields[2].lstrip("-").isdigit():
-                continue  # header
-            if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
-                raise ValueError(
-                    f"{path}:{number}: expected query id, document id and a whole number between tabs, "
-                    f"got {line[:80]!r}"
-                )
-            qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
+    for number, line in numbered_lines(path):
+        fields = line.rstrip("\n\r").split("\t")
+        relevance = re.fullmatch(r"-?[0-9]{1,9}", fields[2]) if len(fields) == 3 else None
+        if number == 1 and len(fields) == 3 and relevance is None:
+            continue  # header
+        if relevance is None:
+            raise ValueError(
+                f"{path}:{number}: expected query id, document id and a whole number between tabs, "
+                f"got {line[:80]!r}"
+            )
+        qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
     return qrels
 
 
