@@ -63,7 +63,7 @@ def quality_frontier(frame, *, y="share", here=None, title="What a vector's byte
             name=precision,
             mode="lines+markers+text",
             text=[f"{width}d" for width in rows["width"]],
-            textposition="bottom right",
+            textposition=_clear_of_others(frame, precision, y),
             textfont={"size": 11, "color": "#555555"},
             cliponaxis=False,
             line={"color": colour, "dash": dash, "width": 2},
@@ -100,6 +100,15 @@ def describe_frontier(frame, *, y="share"):
         f"Quality against bytes per vector, from {frame['bytes'].min():,} to {frame['bytes'].max():,} bytes. "
         f"At its widest, {kept}."
     )
+
+
+def _clear_of_others(frame, precision, y):
+    """Where the widths of a precision are written: above its line where another one lies close below, else below it."""
+    own, others = frame[frame["precision"] == precision], frame[frame["precision"] != precision]
+    pairs = own[["bytes", y]].merge(others[["bytes", y]], how="cross", suffixes=("", "_other"))
+    beside = (pairs["bytes_other"] / pairs["bytes"]).between(1 / 1.3, 1.3)
+    below = (pairs[y] - pairs[f"{y}_other"]).between(0, 0.15 * (frame[y].max() - frame[y].min()))
+    return "top left" if (beside & below).any() else "bottom right"
 
 
 def _mark(fig, frame, here, y):
