@@ -26,16 +26,20 @@ def measure(state):
         "alignment": geometry.alignment(*first),
         "uniformity": float(np.mean([geometry.uniformity(side) for side in first])),
         "mean_cosine": float(np.mean([geometry.mean_cosine(side) for side in first])),
-        "accuracy": float((_margins(points, world) > 0).mean()),
-        "margin": float(_margins(points, world).mean()),
-        "accuracy_at_2": float((_margins(points[..., :2], world) > 0).mean()),
+        "accuracy": float((query_margins(state.points, world) > 0).mean()),
+        "margin": float(query_margins(state.points, world).mean()),
+        "accuracy_at_2": float((query_margins(state.points[..., :2], world) > 0).mean()),
         "teacher": float((points * world.teacher.double().numpy()).sum(-1).mean()),
         "copies": float((points[:2, n:] * points[:2, world.ids[n:]]).sum(-1).mean()),
     }
 
 
-def _margins(points, world):
-    """Cosine of each query to its nearest own positive less that to the nearest wrong candidate: (n,)."""
+def query_margins(points, world):
+    """Cosine of each query to its nearest own positive less that to the nearest wrong candidate: (n,).
+
+    points: a tensor (3, n, d), of any length.
+    """
+    points = points.double().numpy()
     query, positive, negative = points / np.linalg.norm(points, axis=-1, keepdims=True)
     own = world.ids.numpy()[:, None] == world.ids.numpy()  # (n, n)
     cosines = query @ positive.T  # (n, n)
