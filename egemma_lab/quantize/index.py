@@ -162,12 +162,21 @@ class Index:
         """
         about, tensors = read_index(folder)
         precisions = {"codes": about["precision"], "finer": about["rescore_precision"]}
-        stored, finer = (
-            None
-            if precision is None
-            else CodedVectors.of(tensors[name], precision, tensors.get("ranges"), about["width"])
-            for name, precision in precisions.items()
-        )
+        try:
+            stored, finer = (
+                None
+                if precision is None
+                else CodedVectors.of(tensors[name], precision, tensors.get("ranges"), about["width"])
+                for name, precision in precisions.items()
+            )
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{folder}: its arrays are no index ({error}): build the index anew") from error
+        shapes = {(len(each), each.width) for each in (stored, finer) if each is not None}
+        if shapes != {(about["count"], about["width"])}:
+            raise ValueError(
+                f"{folder} holds arrays of {shapes} vectors and columns, its description says {about['count']} and "
+                f"{about['width']}: build the index anew"
+            )
         index = cls(stored, about, finer)
         if model is not None:
             index._check_model(model)

@@ -9,8 +9,16 @@ from egemma_lab.model.folder_beside import folder_beside
 
 FORMAT = "egemma_lab index 1"
 ABOUT = "index.json"
-_KEYS = {"model", "fingerprint", "prompt_name", "prompt", "query_prompt_name", "query_prompt"}
-_KEYS |= {"width", "precision", "rescore_precision", "count"}
+_TEXTS = (
+    "model",
+    "fingerprint",
+    "prompt_name",
+    "prompt",
+    "query_prompt_name",
+    "query_prompt",
+    "rescore_precision",
+)
+_KINDS = {**dict.fromkeys(_TEXTS, (str, type(None))), "precision": str, "width": int, "count": int}
 
 
 def write_index(folder, about, tensors):
@@ -41,6 +49,7 @@ def read_index(folder):
 
     FileNotFoundError where there is no index; ValueError where it is of another format, or damaged.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
     path = Path(folder).expanduser() / ABOUT
@@ -53,11 +62,14 @@ def read_index(folder):
     if (
         not isinstance(about, dict)
         or about.get("format") != FORMAT
-        or not about.keys() >= _KEYS | {"vectors"}
+        or not about.keys() >= _KINDS.keys() | {"vectors"}
     ):
         raise ValueError(f"{path} does not describe an index in the format {FORMAT!r}: build the index anew")
     if about.pop("checksum", None) != _checksum(about):
         raise ValueError(f"{path} is damaged, its checksum is not that of what it says: build the index anew")
+    odd = [f"{name}={about[name]!r}" for name, kind in _KINDS.items() if not isinstance(about[name], kind)]
+    if odd:
+        raise ValueError(f"{path} describes no index ({', '.join(odd)}): build the index anew")
     del about["format"]
     vectors = path.parent / Path(str(about.pop("vectors"))).name
     if not vectors.is_file():
@@ -65,7 +77,10 @@ def read_index(folder):
     content = vectors.read_bytes()
     if hashlib.sha256(content).hexdigest()[:16] not in vectors.name:
         raise ValueError(f"{vectors} is damaged, its content is not what its name says: build the index anew")
-    return about, load(content)
+    try:
+        return about, load(content)
+    except SafetensorError as error:
+        raise ValueError(f"{vectors} is damaged ({error}): build the index anew") from error
 
 
 def _checksum(about):
