@@ -1,10 +1,8 @@
 """Sliders over a pure figure function: nothing is computed here that the function does not compute."""
 
-import sys
-
+from egemma_lab.explore.displayed import show_live
 from egemma_lab.explore.live_figure import live_figure
-from egemma_lab.explore.named import named
-from egemma_lab.explore.showing import bundle, show
+from egemma_lab.explore.panel import Panel
 
 
 def move(make, alt, /, **controls):
@@ -21,8 +19,9 @@ def move(make, alt, /, **controls):
     controls : one keyword an argument of `make`: (start, low, high, step) for a slider, or a list of
         choices (the first is the start) for a menu.
 
-    Returns the widget box, whose `.children` are the controls and the live figure; the sliders are plain
-    ipywidgets that exist in versions 7 and 8. Where there is no notebook, only the description is printed.
+    Returns the widget box, whose `.children` are the controls, the live figure, and the line in which an error of
+    `make` shows; the sliders are plain ipywidgets that exist in versions 7 and 8. Where there is no notebook, only
+    the description is printed.
 
     >>> from egemma_lab.explore import circle_pairs
     >>> import numpy as np
@@ -30,7 +29,7 @@ def move(make, alt, /, **controls):
     ...     return circle_pairs([[np.cos(angle), np.sin(angle)]])
     >>> box = move(turned, "One vector on the unit circle, pointing right", angle=(0.0, 0.0, 6.0, 0.1))
     Figure: One vector on the unit circle, pointing right
-    >>> slider, figure = box.children
+    >>> slider, figure, _ = box.children
     >>> slider.value = 3.0
     >>> round(float(figure.data[2].x[0]), 2)
     -0.99
@@ -40,6 +39,7 @@ def move(make, alt, /, **controls):
     inputs = {name: _control(widgets, name, spec) for name, spec in controls.items()}
     start = make(**{name: control.value for name, control in inputs.items()})
     live = live_figure(start)
+    panel = Panel(alt)
 
     def redraw(_change):
         fresh = make(**{name: control.value for name, control in inputs.items()})
@@ -49,8 +49,8 @@ def move(make, alt, /, **controls):
             live.layout.update(fresh.layout)
 
     for control in inputs.values():
-        control.observe(redraw, names="value")
-    box = widgets.VBox([*inputs.values(), live])
+        control.observe(panel.guard(redraw), names="value")
+    box = widgets.VBox([*inputs.values(), live, panel.message])
     show_live(box, start, alt)
     return box
 
@@ -68,26 +68,3 @@ def _control(widgets, name, spec):
     layout = widgets.Layout(width="480px", max_width="100%")
     # redrawing while the knob is held keeps the link between hand and picture
     return kind(value=start, min=low, max=high, step=step, layout=layout, continuous_update=True, **common)
-
-
-def show_live(box, start, alt):
-    """Display a widget, and in the same output its starting figure as picture and words for who has no kernel."""
-    from IPython import get_ipython
-
-    if get_ipython() is None:
-        show(start, alt)
-        return
-    show_widget(box, *bundle(start, alt))
-
-
-def show_widget(box, data, metadata):
-    """Display a widget, and in the same output what stands for it where there is no kernel: data by mime type."""
-    from IPython.display import display
-
-    if "google.colab" in sys.modules:
-        from google.colab import output
-
-        output.enable_custom_widget_manager()
-    # the same identifiers in ipywidgets 7 and 8; JupyterLab and Colab show this one before all others
-    view = {"version_major": 2, "version_minor": 0, "model_id": named(box).model_id}
-    display({"application/vnd.jupyter.widget-view+json": view, **data}, raw=True, metadata=metadata)

@@ -4,7 +4,7 @@ import functools
 import traceback
 from html import escape
 
-from egemma_lab.explore.controls import show_live
+from egemma_lab.explore.displayed import show_live
 
 
 class Panel:
@@ -30,7 +30,7 @@ class Panel:
 
     def say(self, text):
         """Show a sentence of plain text."""
-        self.message.value = f'<div role="status">{escape(text)}</div>'
+        self.message.value = f'<div role="status" style="line-height: 1.4">{escape(text)}</div>'
 
     def complain(self, error):
         """Show an error, its traceback behind a click."""

@@ -1,7 +1,7 @@
 """The widget over `Searcher` and `ResultLists`: one question, up to four ways to search."""
 
 from egemma_lab.evaluate.contestants import opened
-from egemma_lab.explore.controls import show_widget
+from egemma_lab.explore.displayed import show_widget
 from egemma_lab.explore.panel import Panel
 from egemma_lab.explore.search_data import Searcher, default_settings
 from egemma_lab.explore.search_table import ResultLists

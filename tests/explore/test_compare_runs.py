@@ -107,6 +107,14 @@ def test_one_run_at_a_time(panel):
     panel.fresh.run.join()
 
 
+def test_an_error_shows_and_is_raised():
+    panel = compare_runs(make_film())
+    panel.runs.append("no run")
+    with pytest.raises(AttributeError):
+        panel.smooth.value = 3
+    assert "AttributeError" in panel.message.value
+
+
 def test_an_error_of_the_run_shows(tmp_path, fake_teacher):
     panel = compare_runs(make_film(), pairs=[("one", "two")], teacher=fake_teacher, output=tmp_path)
     panel.fresh.start.value = "micro"

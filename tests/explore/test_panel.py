@@ -1,7 +1,7 @@
 import plotly.graph_objects as go
 import pytest
 
-from egemma_lab.explore import controls
+from egemma_lab.explore import displayed
 from egemma_lab.explore.named import named
 from egemma_lab.explore.panel import Panel
 
@@ -41,7 +41,7 @@ def test_words_are_escaped():
 def test_it_shows_itself_with_its_picture(monkeypatch):
     outputs, shown = [], []
     monkeypatch.setenv("EGEMMA_FAST", "1")
-    monkeypatch.setattr(controls, "named", lambda box: shown.append(named(box)) or shown[0])
+    monkeypatch.setattr(displayed, "named", lambda box: shown.append(named(box)) or shown[0])
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", lambda data, **kw: outputs.append(data))
     panel, _ = reciprocal()

@@ -82,6 +82,15 @@ def test_another_map_comes_from_a_thread_and_is_kept(explorer, monkeypatch):
     assert made == ["anew", "again"]
 
 
+def test_an_error_shows_is_raised_and_goes_with_the_next_good_move(explorer):
+    with pytest.raises(ValueError, match="contains 'no such words'"):
+        explorer.text.value = "no such words"
+    assert "contains &#x27;no such words&#x27;" in explorer.message.value
+    explorer.text.value = explorer.film.texts[3]
+    assert explorer.error is None
+    assert "ValueError" not in explorer.message.value
+
+
 def test_an_error_in_the_thread_shows_and_the_old_map_stays(explorer, monkeypatch):
     def broken(film, kind):
         raise MemoryError("no room for a map")
