@@ -54,6 +54,8 @@ class LanguageRecipe(RecipeFile):
     keep_checkpoints: int = 2
     precision: str = "auto"
 
+    lora = None  # no field: language runs train every weight, and the loop they share with pairs asks
+
     def __post_init__(self):
         for name, check in _CHECKS.items():
             object.__setattr__(self, name, check(name, getattr(self, name)))
