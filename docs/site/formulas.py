@@ -4,6 +4,25 @@ Browsers draw MathML themselves, so that a page with formulas fetches no script 
 `html_math_renderer = "mathml"` in conf.py chooses it.
 """
 
+import re
+
+# What TeX reads in its own way and docutils in another -> the same, written so that both agree.
+PLAINER = {
+    r"\\frac\s*(\d)(\d)": r"\\frac{\1}{\2}",  # \frac12 is a half, not 12 over what follows
+    r"\\(hat|bar|tilde)\s*(\w|\\[a-z]+)(?=[_^])": r"{{}\\\1{\2}}",  # \hat w_i: the index stands beside, not below
+}
+
+
+def plainer(tex):
+    r"""A LaTeX formula in the words that docutils knows.
+
+    >>> print(plainer(r"\frac12 + \hat w_i"))
+    \frac{1}{2} + {{}\hat{w}}_i
+    """
+    for pattern, written in PLAINER.items():
+        tex = re.sub(pattern, written, tex)
+    return tex
+
 
 def as_mathml(tex, block):
     """A LaTeX formula as a `<math>` element, to stand on a line of its own if `block`; docutils turns it over."""
@@ -12,7 +31,7 @@ def as_mathml(tex, block):
     from sphinx.errors import ExtensionError
 
     try:
-        return tex2mathml(tex, as_block=block)
+        return tex2mathml(plainer(tex), as_block=block)
     except MathError as error:
         raise ExtensionError(f"{error}, in the formula {tex!r}: docutils has no MathML for it") from error
 

@@ -8,6 +8,7 @@ import pytest
 import site_films
 from check_site import faults
 from contents import entry, parts
+from formulas import plainer
 from live_figures import PLOTLY, as_script, placed, with_films, with_live_outputs
 from notebook_header import ROOT
 
@@ -86,3 +87,8 @@ def test_a_formula_that_stayed_as_it_was_written_is_found(tmp_path):
     (tmp_path / "a.html").write_text("<p>the sum $$ x^2 $$</p><p>again: $$y$$</p>")
     (tmp_path / "b.html").write_text("<pre><span>$$ in a shell</span></pre><math><mi>x</mi></math>")
     assert faults(tmp_path) == ["a.html: a formula between $$ was not set"]
+
+
+def test_a_formula_is_written_as_docutils_reads_it():
+    assert plainer(r"\frac12 \frac1k \frac{1}{2}") == r"\frac{1}{2} \frac1k \frac{1}{2}"
+    assert plainer(r"\hat w_i \bar\theta) \hat w.") == r"{{}\hat{w}}_i \bar\theta) \hat w."
