@@ -89,7 +89,7 @@ def test_moves_keep_nothing(panel):
         if i % 20 == 0:
             panel.k.value = 3 + panel.k.value % 5
 
-    assert kept_by(move) < 20_000  # bytes a move; pandas lets go of old views in batches
+    assert kept_by(move) < 1_000  # bytes a move; about 220
 
 
 def test_twenty_thousand_texts():
