@@ -21,7 +21,7 @@ SIDES = {
     "neighbour": (OKABE_ITO["vermillion"], "dash", "triangle-down", "neighbours that are lost"),
     "outsider": (OKABE_ITO["blue"], "solid", "triangle-up", "next texts that come in"),
 }
-NAME = 38  # letters of a text in a title
+NAME = 32  # letters of a text in a title: at 800 pixels more would reach into the next panel
 
 
 def flips_figure(flips, row, k=10, *, texts=None, name="the change"):

@@ -63,7 +63,7 @@ class FlipsPanel(Panel):
             options=list(dict.fromkeys(self._name(row) for row in order[:OFFERED])),
             description="text",
             continuous_update=False,
-            layout=widgets.Layout(width="640px", max_width="100%"),
+            layout=widgets.Layout(width="640px", max_width="98%"),
         )
         self.table = widgets.HTML()
         figure = flips_figure(found, self.row, k, texts=texts, name=first)

@@ -1,9 +1,10 @@
 """Names for the parts of a widget that ipywidgets leaves without one: what a slider moves, what a button does.
 
 ipywidgets ties its label to menus, fields and checkboxes, but not to the knob of a slider, the number beside it, or
-the buttons of a player: a screen reader says "slider, 5" and not of what, and of a slider over a list of choices it says
-the number of the choice ("5" for the temperature 0.05). No trait of ipywidgets reaches these parts, neither in 7.7.1 nor
-in 8, so a few lines in the browser name them. They also take away the tooltip "null" that ipywidgets 8 hangs on labels.
+the buttons of a player: a screen reader says "slider, 5" and not of what, and of a slider over a list of choices it
+says the number of the choice ("5" for the temperature 0.05). No trait of ipywidgets reaches these parts, neither in
+7.7.1 nor in 8, so a few lines in the browser name them. They also take away the tooltip "null" that ipywidgets 8 hangs
+on labels.
 """
 
 import functools

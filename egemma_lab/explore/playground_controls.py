@@ -50,7 +50,7 @@ class SettingsBox:
 def _controls(widgets, settings):
     common = {
         "style": {"description_width": "140px"},
-        "layout": widgets.Layout(width="370px", max_width="100%"),
+        "layout": widgets.Layout(width="360px", max_width="98%"),
     }
     made = {
         name: widgets.FloatSlider(min=0, max=5, step=0.1, description=said, readout_format=".1f", **common)

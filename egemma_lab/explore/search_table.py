@@ -112,7 +112,7 @@ class ResultLists:
             "of it is out, and from which rank to which."
         )
         return (
-            f'<table style="table-layout: fixed; width: 100%; border-collapse: collapse">'
+            f'<table style="table-layout: fixed; width: 100%; border-collapse: collapse; line-height: 1.4">'
             f'<caption style="text-align: left">{caption}</caption><colgroup><col style="width: 3.5em"></colgroup>'
             f'<thead><tr><th scope="col" style="{_CELL}"><span title="rank">#</span></th>{heads}</tr></thead>'
             f"<tbody>{body}</tbody>{foot}</table>"
@@ -135,8 +135,7 @@ class ResultLists:
     def _fallen(self, each):
         gone = self.missing(each)
         said = [
-            f'<span style="color: {DOWN}">▼ {before} → {"beyond" if here is None else here}</span> '
-            f"{escape(self._text(row, SHORTER))}"
+            _coloured(f"▼ {before} → {'beyond' if here is None else here} {self._text(row, SHORTER)}", DOWN)
             for row, before, here in gone[:MISSED]
         ]
         if len(gone) > MISSED:
@@ -183,6 +182,9 @@ def movement(moved):
 def _mark(moved):
     sign, words = movement(moved)
     colour = NEW if moved is None else UP if moved > 0 else DOWN if moved < 0 else "inherit"
-    return (
-        f'<span role="img" aria-label="{words}" title="{words}" style="color: {colour}"><b>{sign}</b></span> '
-    )
+    return f'<b role="img" aria-label="{words}" title="{words}">{_coloured(sign, colour)}</b> '
+
+
+def _coloured(words, colour):
+    """Colour for the sign at the beginning alone: letters in it would be too faint on white or on a dark page."""
+    return f'<span style="color: {colour}">{words[0]}</span>{escape(words[1:])}'

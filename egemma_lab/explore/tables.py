@@ -49,7 +49,9 @@ class Table:
         caption = (
             f'<caption style="text-align: left">{escape(self.caption)}</caption>' if self.caption else ""
         )
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        head = f"{caption}<thead><tr>{head}</tr></thead>"
+        # a widget would space the lines as it spaces sliders
+        return f'<table style="line-height: 1.4">{head}<tbody>{"".join(rows)}</tbody></table>'
 
 
 def _said(value, digits):
