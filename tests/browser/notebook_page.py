@@ -194,7 +194,7 @@ class NotebookPage:
         self.page.keyboard.press(key)
 
     def tabbed(self, most=60):
-        """The names of what the tab key reaches from the focused control on, in order, the last control here at most."""
+        """The names of what the tab key reaches from the focused control on, in order, up to the last one here."""
         names = []
         for _ in range(most):
             self.page.keyboard.press("Tab")
@@ -237,7 +237,10 @@ class NotebookPage:
                       return notebook.scrollToItem(notebook.activeCellIndex, "start");
                     }"""
                 )
-                box = self.place.bounding_box()
+                cells = self.place.locator(
+                    ".jp-Cell"
+                )  # none in a cell; of a whole notebook the last one is looked at
+                box = (cells.last if cells.count() else self.place).bounding_box()
                 clip = {"x": 0, "y": 0, "width": width, "height": min(HIGH, box["y"] + box["height"] + 20)}
                 self.page.screenshot(path=self.screenshots / f"{name}-{width}-{theme.lower()}.png", clip=clip)
         self.page.set_viewport_size(WINDOW)
