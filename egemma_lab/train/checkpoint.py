@@ -64,12 +64,11 @@ def load_checkpoint(path, model, optimizer=None):
     path = Path(path)
     # load_state_dict copies into the tensors that exist: a run that goes on computes in memory that is laid
     # out as in the run that never stopped, so its sums come out bit for bit the same
-    found = model.load_state_dict(load_file(path / "model.safetensors"), strict=False)
-    wrong = [*found.unexpected_keys, *(set(found.missing_keys) - _frozen(model))]
+    saved, known = load_file(path / "model.safetensors"), set(model.state_dict())
+    wrong = (set(saved) - known) | (known - set(saved) - _frozen(model))
     if wrong:
-        raise ValueError(
-            f"{path} is of another model: weights such as {sorted(wrong)[0]!r} are in one of them alone"
-        )
+        raise ValueError(f"{path} is of another model: {min(wrong)} is in one of them alone")
+    model.load_state_dict(saved, strict=False)
     if optimizer is not None:
         _load_optimizer_tensors(model, optimizer, load_file(path / "optimizer.safetensors"))
     return json.loads((path / "state.json").read_text(encoding="utf-8"))

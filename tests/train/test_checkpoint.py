@@ -91,5 +91,21 @@ def test_none_yet(tmp_path):
 def test_another_models_checkpoint_is_refused(tmp_path):
     path = save_checkpoint(tmp_path, 1, *trained(), elapsed=0.0, keep=1)
     smaller = nn.Linear(4, 8)
-    with pytest.raises(RuntimeError, match="key"):
+    before = smaller.weight.detach().clone()
+    with pytest.raises(ValueError, match=r"is of another model: 0\.bias is in one of them alone"):
         load_checkpoint(path, smaller)
+    assert torch.equal(smaller.weight, before)
+
+
+def test_what_does_not_learn_is_not_kept(tmp_path):
+    model, optimizer = trained()
+    model[0].requires_grad_(False)
+    path = save_checkpoint(tmp_path, 1, model, optimizer, elapsed=0.0, keep=1)
+    other, _ = trained(seed=9)
+    other[0].requires_grad_(False)
+    own = other[0].weight.detach().clone()
+    load_checkpoint(path, other)
+    assert torch.equal(other[0].weight, own)
+    assert torch.equal(other[2].weight, model[2].weight)
+    with pytest.raises(ValueError, match=r"0\.bias is in one"):
+        load_checkpoint(path, trained(seed=9)[0])
