@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from egemma_lab.model.tokenizing import clean_text
 from egemma_lab.train.callbacks import Callback
 from egemma_lab.train.folder import RunFolder
 from egemma_lab.train.micro_batches import encode_texts
@@ -47,7 +48,7 @@ def check_probe(probe):
                 f"probe[{index}]={item!r} must be a string, or a mapping with 'text' and perhaps 'label' and "
                 "'role' ('query' or 'document')"
             )
-        rows.append({**row, "label": str(row["label"])})
+        rows.append({**row, "text": clean_text(row["text"]), "label": clean_text(str(row["label"]))})
     if not rows:
         raise ValueError("probe is empty; give some texts, or None to draw them from the pairs")
     return rows
