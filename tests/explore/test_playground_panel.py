@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from films import kept_by
 
-from egemma_lab.explore import loss_playground, playground_panel
+from egemma_lab.explore import displayed, loss_playground, playground_panel
+from egemma_lab.explore.named import named
 from egemma_lab.explore.playground import Settings, step
 from egemma_lab.explore.playground_figure import axis_ranges, moving
 from egemma_lab.explore.playground_motion import marks_moved
@@ -185,12 +186,14 @@ def test_moved_marks_travel_as_an_animation_that_redraws_nothing_else(playground
 
 
 def test_it_shows_itself_with_a_page_that_plays_without_a_kernel(playground, monkeypatch):
-    outputs = []
+    outputs, shown = [], []
     monkeypatch.setenv("EGEMMA_FAST", "1")
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", lambda data, **kw: outputs.append(data))
+    monkeypatch.setattr(displayed, "named", lambda box: shown.append(named(box)) or shown[0])
     playground._ipython_display_()
     [data] = outputs
-    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == playground.box.model_id
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == shown[0].model_id
+    assert shown[0].children[0] is playground.box
     assert len(data["application/vnd.plotly.v1+json"]["frames"]) == 9
     assert "two circles" in data["text/plain"]

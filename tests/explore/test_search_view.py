@@ -4,7 +4,8 @@ import pytest
 from fake_teacher import FakeTeacher
 from films import kept_by
 
-from egemma_lab.explore import SearchSetting, search
+from egemma_lab.explore import SearchSetting, displayed, search
+from egemma_lab.explore.named import named
 from egemma_lab.explore.search_data import Searcher
 from egemma_lab.explore.search_table import ResultLists
 
@@ -116,11 +117,13 @@ def test_what_does_not_fit_is_refused(micro_model, tiny_texts, settings):
 
 
 def test_without_a_kernel_the_lists_stay_as_a_table(panel, monkeypatch):
-    outputs = []
+    outputs, shown = [], []
     monkeypatch.setattr("IPython.display.display", lambda data, **kw: outputs.append((data, kw)))
+    monkeypatch.setattr(displayed, "named", lambda box: shown.append(named(box)) or shown[0])
     panel._ipython_display_()
     [(data, options)] = outputs
-    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.box.model_id
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == shown[0].model_id
+    assert shown[0].children[0] is panel.box
     assert data["text/html"] == panel.lists._repr_html_()
     assert QUESTIONS[0] in data["text/plain"]
     assert options["metadata"] == {"alt": panel.alt}
