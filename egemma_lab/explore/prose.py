@@ -26,6 +26,15 @@ class Prose:
         return f'<div style="max-width: 46em">{"".join(parts)}</div>'
 
 
+def marked(text):
+    """Escaped HTML of one line or paragraph, with `x` as code.
+
+    >>> marked("is `a < b`?")
+    'is <code>a &lt; b</code>?'
+    """
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
+
+
 def inline(text):
     """Escaped HTML of plain text: blank lines make paragraphs, fenced lines blocks of code, `x` code.
 
@@ -38,8 +47,7 @@ def inline(text):
             html.append(f"<pre>{escape(part.rstrip())}</pre>")
             continue
         for paragraph in filter(None, map(str.strip, re.split(r"\n\s*\n", part))):
-            code = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(paragraph, quote=False))
-            html.append(f"<p>{code}</p>")
+            html.append(f"<p>{marked(paragraph)}</p>")
     return "".join(html)
 
 

@@ -2,6 +2,8 @@
 
 from html import escape
 
+from egemma_lab.explore.prose import marked
+
 
 class Table:
     """A DataFrame shown as a plain table: text to the left and never cut, numbers to the right and rounded.
@@ -9,7 +11,7 @@ class Table:
     Parameters
     ----------
     frame : pandas.DataFrame. Its index is shown where it has names of rows, not where it only counts.
-    caption : a line above the table.
+    caption : a line above the table, in which `x` is code.
     digits : decimals of the numbers that are not whole.
 
     >>> import pandas as pd
@@ -47,7 +49,7 @@ class Table:
             for row in self._frame.itertuples(index=False, name=None)
         ]
         caption = (
-            f'<caption style="text-align: left">{escape(self.caption)}</caption>' if self.caption else ""
+            f'<caption style="text-align: left">{marked(self.caption)}</caption>' if self.caption else ""
         )
         head = f"{caption}<thead><tr>{head}</tr></thead>"
         # a widget would space the lines as it spaces sliders
