@@ -333,7 +333,7 @@ guess.reveal(
 )
 
 # %% [markdown]
-# ### Exercise 2: bytes of an index
+# ### Exercise 2: what fits into an index
 
 # %%
 index_bytes = lab.explore.exercise("fewer_bits/bytes_of_an_index")
