@@ -7,6 +7,7 @@ from pathlib import Path
 from egemma_lab.data._pair_columns import ROLES
 from egemma_lab.data._pair_files import SUFFIXES, file_kind, read_file
 from egemma_lab.data._pair_rows import checked_dataset, rows_to_dataset
+from egemma_lab.model.hub import transport_error
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _ALLOWED = (
@@ -105,6 +106,14 @@ def _from_hub(name, split):
         raise FileNotFoundError(
             f"{name!r}: there is no such file ({Path(name).absolute()}), and as a name on the Hub it "
             f"cannot be had: {type(error).__name__}: {error}"
+        ) from error
+    except (transport_error(), OSError, RuntimeError, datasets.exceptions.DatasetGenerationError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # this machine's own: a full disk, no permission
+        # what is left happens in the middle of a download
+        raise ConnectionError(
+            f"{name!r} did not come whole from the Hub ({type(error).__name__}: {error}): nothing of it is used. "
+            "Call again when there is a network; files that came whole are not fetched again"
         ) from error
     except ValueError as error:
         error.add_note(

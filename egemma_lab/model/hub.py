@@ -54,7 +54,7 @@ def fetch(name, *, token=None, revision=None):
             "reached (no network, or HF_HUB_OFFLINE=1). Connect once, or pass the path of a folder that has it"
         ) from error
     # what is left happens in the middle of a download
-    except (_transport_error(HfHubHTTPError), RuntimeError) as error:  # RuntimeError: hf_xet's
+    except (transport_error(), RuntimeError) as error:  # RuntimeError: hf_xet's
         raise ConnectionError(_not_whole(name, error)) from error
     except OSError as error:
         if error.errno is None:  # "Consistency check failed": fewer bytes than announced
@@ -72,9 +72,11 @@ def _not_whole(name, why):
     )
 
 
-def _transport_error(hub_error):
+def transport_error():
     """The base of all errors of the HTTP library underneath; which one that is depends on the version."""
-    return next(cls for cls in hub_error.__mro__ if cls.__name__ == "HTTPError")
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return next(cls for cls in HfHubHTTPError.__mro__ if cls.__name__ == "HTTPError")
 
 
 def _no_access(name):

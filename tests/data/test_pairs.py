@@ -334,6 +334,28 @@ def test_hub_failures_say_that_no_file_is_there_either(monkeypatch):
     with pytest.raises(ValueError, match="Config name") as raised:
         load_pairs("owner/name")
     assert "owner/name:config" in raised.value.__notes__[0]
+    for error in (
+        OSError("Consistency check failed: file should be of size 9 but has size 3"),
+        RuntimeError("Data processing error: CAS service error"),
+        datasets.exceptions.DatasetGenerationError("An error occurred while generating the dataset"),
+        transport_error(),
+    ):
+        with pytest.raises(ConnectionError, match=r"'owner/name' did not come whole .*Call again") as raised:
+            load_pairs("owner/name")
+        assert raised.value.__cause__ is error
+    error = OSError(28, "No space left on device", "cache")
+    with pytest.raises(OSError, match="No space left") as raised:
+        load_pairs("owner/name")
+    assert raised.value is error
+
+
+def transport_error():
+    """What the HTTP library under the Hub's client raises where a connection ends in the middle of a file."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return next(cls for cls in HfHubHTTPError.__mro__ if cls.__name__ == "HTTPError")(
+        "peer closed connection"
+    )
 
 
 texts = st.text(min_size=1).filter(lambda text: text.strip().strip("\0").strip())
