@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from egemma_lab.explore.curves import PANELS, terms
-from egemma_lab.explore.style import CLASSES, COLOURS, DASHES, styled
+from egemma_lab.explore.style import CLASSES, COLOURS, DASHES, LEGEND_BELOW, styled
 
 LOSSES = {"matching": "matching"}  # shorter than in `curves.PANELS`, for narrow panels
 GEOMETRY = {  # column of `film_numbers` -> panel title, axis title
@@ -70,7 +70,7 @@ def comparison_curves(runs, *, part="whole", along="step", smooth=1):
             title={"text": ALONG[along], "font": {"size": 11}}, tickfont_size=11, nticks=4, **axes
         )
     fig.update_annotations(font_size=13)
-    fig.update_layout(legend={"orientation": "h", "x": 0, "y": -0.16}, margin={"l": 56, "r": 12})
+    fig.update_layout(legend=LEGEND_BELOW, margin={"l": 56, "r": 12})
     said = "as logged" if smooth == 1 else f"losses averaged over about {smooth} rows"
     return styled(fig, "Losses and geometry over training", said, height=560)
 

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from egemma_lab.explore.maps import MANY, space_map
 from egemma_lab.explore.replay_figure import HOW_TO_READ, point_sizes
 from egemma_lab.explore.replay_maps import faithfulness
-from egemma_lab.explore.style import INK, OKABE_ITO, styled
+from egemma_lab.explore.style import INK, LEGEND_BELOW, OKABE_ITO, styled
 
 SYMBOL_CODES = {  # plotly's numbers for the symbols that `space_map` draws
     "circle": 0,
@@ -81,7 +81,7 @@ def linked_maps(left, right, labels, texts, chosen=()):
     fig.update_annotations(font_size=13)
     fig.update_layout(
         dragmode="lasso",
-        legend={"orientation": "h", "x": 0, "y": -0.16, "itemclick": False, "itemdoubleclick": False},
+        legend={**LEGEND_BELOW, "itemclick": False, "itemdoubleclick": False},
         newselection={"line": {"color": INK}},
         activeselection={"fillcolor": OKABE_ITO["sky"], "opacity": 0.2},
     )

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from egemma_lab.explore.style import CLASSES, INK, QUIET, class_marks, styled
+from egemma_lab.explore.style import CLASSES, INK, LEGEND_BELOW, QUIET, class_marks, styled
 
 MANY = 2000  # above this many points the drawing is left to WebGL
 OTHER = "other"
@@ -75,7 +75,7 @@ def before_after_map(
             fig.add_trace(trace, 1, column)
     fig.update_annotations(font_size=13)
     fig = styled(fig, title, x=axes[0], y=axes[1], height=560)
-    fig.update_layout(legend={"orientation": "h", "y": -0.16, "x": 0})
+    fig.update_layout(legend=LEGEND_BELOW)
     return fig
 
 

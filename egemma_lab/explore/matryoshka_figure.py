@@ -1,12 +1,14 @@
 """The map of a setting and the cosines of a few texts, beside each other."""
 
+import functools
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from egemma_lab.explore.maps import hover_texts, space_map
 from egemma_lab.explore.matryoshka_maps import KINDS
-from egemma_lab.explore.style import OKABE_ITO, heading, styled
+from egemma_lab.explore.style import LEGEND_BELOW, OKABE_ITO, heading, styled
 
 BLUES = [[0, "#ffffff"], [0.35, "#9ecae1"], [0.7, OKABE_ITO["blue"]], [1, "#08306b"]]
 SMALLEST, GROWTH = 4, 10  # diameter of a point in pixels at share 0, and what it gains up to share 1
@@ -53,9 +55,7 @@ def matryoshka_figure(maps, setting, shown, kind="plane"):
     axis = {"tickvals": np.arange(len(shown)), "showgrid": False}
     fig.update_xaxes(ticktext=list(letters), tickangle=0, row=1, col=2, **axis)
     fig.update_yaxes(ticktext=names, autorange="reversed", row=1, col=2, **axis)
-    fig.update_layout(
-        legend={"orientation": "h", "x": 0, "y": -0.19, "font": {"size": 12}}, margin={"t": 146}
-    )
+    fig.update_layout(legend={**LEGEND_BELOW, "font": {"size": 12}}, margin={"t": 146})
     redraw_matryoshka(fig, maps, setting, shown, kind)
     return fig
 
@@ -121,6 +121,11 @@ def spans(maps, kind):
 
 def groups(labels):
     """The rows that each of `space_map`'s traces shows."""
+    return _groups(tuple(labels))
+
+
+@functools.lru_cache(maxsize=8)  # labels stay as they are while a slider moves
+def _groups(labels):
     labels = np.asarray(labels)
     names = [trace.name for trace in space_map(np.zeros((len(labels), 2)), labels).data]
     return [np.flatnonzero(labels == name if name in labels else ~np.isin(labels, names)) for name in names]

@@ -45,7 +45,12 @@ def matryoshka_page(
             go.Frame(name=str(setting), data=changes, traces=list(range(len(changes))), layout=layout)
         )
     page.frames = frames
-    page.update_layout(sliders=[_slider(settings, bench)], height=720, margin={"b": 160}, legend={"y": -0.12})
+    page.update_layout(
+        sliders=[_slider(settings, bench)],
+        height=720,
+        margin={"b": 160},
+        legend={"yref": "paper", "yanchor": "top", "y": -0.12},
+    )
     return page
 
 

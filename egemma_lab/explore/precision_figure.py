@@ -4,7 +4,7 @@ import pandas as pd
 
 from egemma_lab.explore.frontier import quality_frontier
 from egemma_lab.explore.precision_setting import weight_bytes
-from egemma_lab.explore.style import QUIET, heading
+from egemma_lab.explore.style import LEGEND_BELOW, QUIET, heading
 from egemma_lab.explore.tables import Table
 
 MOVING = ("x", "y", "error_y", "customdata")
@@ -25,7 +25,7 @@ def precision_figure(bench, setting):
     )
     fig.update_yaxes(range=[0, 1.08 * bench.table()["high"].max()])
     fig.add_hline(bench.row(bench.full)["value"], line={"color": QUIET, "width": 1, "dash": "dot"})
-    return fig.update_layout(legend={"orientation": "h", "x": 0, "y": -0.24}, height=500, margin={"t": 104})
+    return fig.update_layout(legend=LEGEND_BELOW, height=500, margin={"t": 104})
 
 
 def redraw_precision(fig, bench, setting, whole=True):

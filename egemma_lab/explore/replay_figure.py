@@ -10,7 +10,7 @@ from egemma_lab.explore.maps import space_map
 from egemma_lab.explore.replay_film import moment_names
 from egemma_lab.explore.replay_maps import KINDS, faithfulness
 from egemma_lab.explore.replay_numbers import SHOWN, film_numbers
-from egemma_lab.explore.style import INK, OKABE_ITO, QUIET, styled
+from egemma_lab.explore.style import INK, LEGEND_BELOW, OKABE_ITO, QUIET, styled
 
 HOW_TO_READ = "the smaller a point, the fewer of its own lie beside it"
 NEIGHBOURS = 8  # true neighbours that the chosen text is tied to
@@ -129,7 +129,7 @@ def replay_figure(scene, moment, chosen=0):
     first, second = _axis_names(scene.kind)
     fig.update_xaxes(title_text=first, range=[low[0] - margin[0], high[0] + margin[0]], row=1, col=1)
     fig.update_yaxes(title_text=second, range=[low[1] - margin[1], high[1] + margin[1]], row=1, col=1)
-    fig.update_layout(legend={"orientation": "h", "y": -0.12, "x": 0, "font": {"size": 12}})
+    fig.update_layout(legend={**LEGEND_BELOW, "font": {"size": 12}})
     return styled(fig, *headline(scene, moment), height=700)
 
 

@@ -42,7 +42,7 @@ def replay_page(run=None, *, text=None):
         updatemenus=[film_buttons(PAUSE, y=-0.24)],
         height=800,
         margin={"b": 150},
-        legend={"y": -0.1},
+        legend={"yref": "paper", "yanchor": "top", "y": -0.1},
     )
     return page
 

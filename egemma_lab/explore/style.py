@@ -31,6 +31,10 @@ GRID = "#e6e6e6"
 FONT = "Open Sans, Verdana, DejaVu Sans, Arial, sans-serif"
 WIDTH, HEIGHT = 900, 460  # of the static picture, in layout pixels: sharp at 800 and at 1280
 
+# A legend below everything. One that hangs under the axes instead (a negative y) comes to lie on their titles when
+# a window grows: plotly keeps the room that it needed when it had more rows.
+LEGEND_BELOW = {"orientation": "h", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom"}
+
 _axis = {
     "gridcolor": GRID,
     "zeroline": False,

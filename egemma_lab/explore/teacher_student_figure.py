@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from egemma_lab.explore.style import DASHES, INK, OKABE_ITO, styled
+from egemma_lab.explore.style import DASHES, INK, LEGEND_BELOW, OKABE_ITO, styled
 from egemma_lab.explore.teacher_student_measures import (
     KINDS,
     correlation,
@@ -130,7 +130,7 @@ def agreement_figure(agreement, moment, kind="all"):
             title={"text": "mean distance", "font": {"size": 12}}, rangemode="tozero", row=2, col=2
         )
     fig.update_xaxes(title={"text": "moment", "font": {"size": 12}}, row=rows, col=2)
-    fig.update_layout(legend={"orientation": "h", "x": 0, "y": -0.16})
+    fig.update_layout(legend=LEGEND_BELOW)
     return styled(fig, *agreement_headline(agreement, moment, kind), height=560)
 
 
@@ -169,7 +169,7 @@ def _heat(middle):
             "ticktext": ["1", "10", "100", "1,000", "10,000"],
             "len": 0.4,
             "x": 0.4,
-            "y": 0.02,
+            "y": 0.08,  # its last number clear of the axis
             "yanchor": "bottom",
             "thickness": 10,
             "tickfont": {"size": 10},
