@@ -111,8 +111,9 @@ def test_distillation_alone(where):
     crowded = [cosine_to_hard_negatives(points) for points in (side.state.points, world.teacher)]
     assert abs(crowded[0] - crowded[1]) < 0.15
     assert cosine_to_hard_negatives(usual_side.state.points) < crowded[1] - 0.2
-    found = [query_margins(points, world) > 0 for points in (side.state.points, world.teacher)]
-    assert (found[0] == found[1]).mean() >= 0.6  # its mistakes
+    later = side_after("distillation alone", *where, 120).state.points
+    found = [query_margins(points, world) > 0 for points in (later, world.teacher)]
+    assert (found[0] == found[1]).mean() > 0.65  # its mistakes
 
 
 def test_duplicates_without_the_mask(where):
