@@ -27,7 +27,7 @@ def comparisons(results):
     """A frame, a row a view and an arm other than the baseline: how it differs from the baseline there.
 
     Columns: view, arm, baseline, the numbers of `paired`, and `p_corrected` over all rows (Holm). `of` is "score", or
-    "loss of score": what the view costs the arm against its own plain view, less what it costs the baseline.
+    "change": how the arm's score changes from its plain view to this one, less how the baseline's does.
     Arms are compared on the seeds that both have.
     """
     import pandas as pd
