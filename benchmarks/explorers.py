@@ -35,7 +35,7 @@ def controls():
     flips = explore.flips(vectors, vectors[:, :3])
     yield "flips of 20,000 texts, k", flips.k, list(range(2, 12))
     anatomy = explore.anatomy(nano, "A cold moon circles a planet that nobody has seen.")
-    yield "anatomy, layer", anatomy.layer, list(range(anatomy.layer.min, anatomy.layer.max + 1))
+    yield "anatomy, layer", anatomy.layer, [layer for _, layer in anatomy.layer.options]
     yield "anatomy, text", anatomy.text, [f"A cold moon circles planet {n}." for n in range(200)]
     agreement = explore.teacher_student()
     yield "teacher_student, moment", agreement.moment, list(range(agreement.moment.max + 1))
