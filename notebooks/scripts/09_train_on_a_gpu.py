@@ -76,62 +76,36 @@ clock
 # You want to train the real EmbeddingGemma, and the GPU that is free is a T4, an L4 or an H200. How many texts of 128
 # tokens fit into one step? Nobody has to try. PyTorch can run a model on **fake tensors**, which have a shape and a type
 # and no numbers, so that a model of 300 million weights takes no memory and its forward pass a few seconds on any laptop.
-# Two functions are enough: one adds up what a forward pass keeps for the backward pass, the other what stands beside it.
-# (You can read on without following them; section 3 checks what they say.)
+# The package counts so: this function adds up what a forward pass keeps for the backward pass, and `training_memory` puts
+# beside it what does not depend on the batch. (You can read on without following it; section 3 checks what it says.)
 
 # %%
-from torch._subclasses.fake_tensor import FakeTensorMode
+from egemma_lab.train.memory import kept_bytes, peak_bytes, training_memory
 
+print(inspect.getsource(kept_bytes))
 
-def kept_bytes(model, texts, tokens, precision):
-    """Bytes that a forward pass over `texts` texts of `tokens` tokens keeps for the backward pass."""
-    own = {p.untyped_storage()._cdata for p in model.parameters()}  # the weights are counted elsewhere
-    kept = {}
-
-    def keep(tensor):
-        storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            kept[storage._cdata] = (
-                storage  # held, so that no second one takes its place; shared ones count once
-            )
-        return tensor
-
-    ids = torch.ones(texts, tokens, dtype=torch.long)
-    masks = {"full_attention": None, "sliding_attention": None}  # no padding, and no text beyond the window
-    with (
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"),
-    ):
-        states = model.text_model(ids, attention_mask=masks, use_cache=False).last_hidden_state  # (B, L, h)
-        model.dense_down(model.dense_up(model.pool(states, torch.ones_like(ids))))  # (B, d)
-    return sum(storage.nbytes() for storage in kept.values())
-
-
-def counted(config, precision, tokens=128):
-    """What a training of this shape must hold: bytes that do not depend on the batch, and bytes a text."""
-    with FakeTensorMode():
-        model = EmbeddingGemma(config)
-        one, two = (kept_bytes(model, texts, tokens, precision) for texts in (8, 16))
-    weights = sum(p.numel() for p in model.parameters())
-    text = (two - one) / 8  # what a text more adds
-    once = one - 8 * text  # with bfloat16: autocast's copies of the matrices, in two bytes
-    layers, width = config.text.num_hidden_layers, config.text.hidden_size
-    inputs = layers * tokens * width * 4  # all that checkpointing keeps: what goes into each layer
-    return {
-        "weights": 4 * weights,
-        "gradients": 4 * weights,
-        "AdamW": 8 * weights,
-        "kept once a step": once,
-        "each text": text,
-        "each text, with checkpointing": inputs,
-        "one layer of a text": text / layers,
-    }
-
-
+# %%
 large = preset_config("300m")
-counts = {precision: counted(large, precision) for precision in ("float32", "bfloat16")}
+counts = {
+    precision: training_memory(large, tokens=128, precision=precision)
+    for precision in ("float32", "bfloat16")
+}
+NAMES = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "AdamW",
+    "copies": "kept once a step",
+    "text": "each text",
+    "checkpointed": "each text, with checkpointing",
+    "layer": "one layer of a text",
+}
 Table(
-    pd.DataFrame(counts) / 1e6,
+    pd.DataFrame(
+        {
+            precision: {name: getattr(count, field) / 1e6 for field, name in NAMES.items()}
+            for precision, count in counts.items()
+        }
+    ),
     caption="EmbeddingGemma 300M in training, texts of 128 tokens, in MB (10⁶ bytes)",
     digits=1,
 )
@@ -150,19 +124,14 @@ GPUS = {"T4": (16e9, "float32"), "L4": (24e9, "bfloat16"), "H200": (141e9, "bflo
 BUDGET = 2048  # tokens of a micro-batch, the recipe's default: 16 texts of 128
 
 
-def texts_that_fit(memory, count, tokens=128):
+def texts_that_fit(memory, count):
     """Texts a step in each of the three ways of running it."""
-    fixed = sum(count[name] for name in ("weights", "gradients", "AdamW", "kept once a step"))
-    free = 0.9 * memory - fixed
-    micro = BUDGET // tokens
     return {
-        "held whatever the batch, GB": fixed / 1e9,
-        "plain": int(free // count["each text"]),
+        "held whatever the batch, GB": count.fixed / 1e9,
+        "plain": count.fits(memory),
         # one layer is computed again at a time, for the micro-batch whose backward pass is under way
-        "checkpointing": int(
-            (free - micro * count["one layer of a text"]) // count["each text, with checkpointing"]
-        ),
-        "gradient cache needs, GB": (fixed + micro * count["each text"]) / 1e9,
+        "checkpointing": count.fits(memory, checkpointing=True),
+        "gradient cache needs, GB": count.total(BUDGET // count.tokens, gradient_cache=True) / 1e9,
     }
 
 
@@ -302,51 +271,13 @@ say(
 # what it makes until it is gone.
 
 # %%
-import weakref
+from egemma_lab.train import memory
 
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+print(inspect.getsource(memory.peak_bytes))
+print(inspect.getsource(memory._Alive))
 
-
-class Alive(TorchDispatchMode):
-    """While it is entered, the bytes of the tensors that were made and are still alive; `peak` is the most there were."""
-
-    def __init__(self):
-        super().__init__()
-        self.now, self.peak, self.known = 0, 0, set()
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        result = operation(*args, **(kwargs or {}))
-        given = {storage._cdata for storage in storages_in((args, kwargs))}
-        for storage in storages_in(result):
-            if storage._cdata not in given | self.known:  # neither a view of what was there, nor counted
-                self.known.add(storage._cdata)
-                self.now += storage.nbytes()
-                self.peak = max(self.peak, self.now)
-                weakref.finalize(storage, self.released, storage._cdata, storage.nbytes())
-        return result
-
-    def released(self, key, size):
-        self.known.discard(key)
-        self.now -= size
-
-
-def storages_in(tree):
-    """The memory behind the tensors in nested tuples, lists and dicts."""
-    return [leaf.untyped_storage() for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
-
-
-def peak_bytes(step):
-    """The most bytes alive at any moment of `step()`, beyond those alive before it."""
-    if gpu:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        return torch.cuda.max_memory_allocated() - before
-    with Alive() as alive:
-        step()
-    return alive.peak
-
+# %%
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 small = preset_config("micro")
 micro_model = EmbeddingGemma(small)
@@ -364,7 +295,7 @@ def one_step():
     in_step(ids, torch.ones_like(ids)).sum().backward()
 
 
-peak = peak_bytes(one_step)
+peak = peak_bytes(one_step, device)
 say(
     f"{texts} texts of {tokens} tokens through the micro: fake tensors count {fake / 1e6:.1f} MB kept, real tensors "
     f"{real / 1e6:.1f} MB. Together with the gradients ({gradients / 1e6:.1f} MB) that makes {(real + gradients) / 1e6:.1f} MB; the "
@@ -495,7 +426,7 @@ for texts in sizes:
         if texts == sizes[-1]:
             left[way] = gradient
         seconds = min(seconds_of(step) for _ in range(sized(3, 1)))
-        rows.append({"texts": texts, "way": way, "MB": peak_bytes(step) / 1e6, "seconds": seconds})
+        rows.append({"texts": texts, "way": way, "MB": peak_bytes(step, device) / 1e6, "seconds": seconds})
 ways = pd.DataFrame(rows)
 plain = left["plain"]
 apart = max(((g - plain).norm() / plain.norm()).item() for g in left.values())
@@ -895,7 +826,7 @@ on_disk = sum(
     for path in sorted((whole.folder / "checkpoints").glob("*"))[-1].rglob("*")
     if path.is_file()
 )
-weights = counts["float32"]["weights"] / 4
+weights = counts["float32"].weights / 4
 say(
     f"A checkpoint holds the weights and AdamW's two means, 12 bytes a weight: {checkpoint / 1e6:.1f} MB here "
     f"({on_disk / 1e6:.1f} MB on disk), {12 * weights / 1e9:.1f} GB for the 300M. Keep `keep_checkpoints` at 1 or 2, and make "
