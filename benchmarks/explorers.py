@@ -13,6 +13,7 @@ import itertools
 import numpy as np
 import torch
 from measuring import clock, record
+from threadpoolctl import threadpool_limits
 
 import egemma_lab as lab
 
@@ -60,6 +61,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    threadpool_limits(options.threads)  # numpy's own threads too: those that wait count as processor time
     figures, targets = {}, []
     for name, widget, values in controls():
         taken = moved(widget, values, options.moves)
