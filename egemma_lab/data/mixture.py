@@ -239,9 +239,9 @@ def _source(name, part):
     pairs, weight = part if _is_weighted(part) else (part, 1.0)
     if isinstance(pairs, Source):
         return replace(pairs, name=name, weight=weight)
-    if hasattr(pairs, "set_epoch") and not hasattr(pairs, "__len__"):  # datasets' streaming
-        from egemma_lab.data.stream import stream_pairs
+    from egemma_lab.data.stream import is_streamed, stream_pairs  # here, since streams are sources
 
+    if is_streamed(pairs):
         return stream_pairs(pairs, name=name, weight=weight)
     return Source(name, load_pairs(pairs), weight)
 

@@ -62,10 +62,9 @@ class TrainingMemory:
         True
         """
         free = headroom * memory
-        if ways.get("gradient_cache"):
-            micro = ways.get("micro") or max(1, 2048 // self.tokens)
-            return float("inf") if self.total(micro, **ways) <= free else 0
         micro = ways.get("micro") or max(1, 2048 // self.tokens)
+        if ways.get("gradient_cache"):
+            return float("inf") if self.total(micro, **ways) <= free else 0
         each = self.checkpointed if ways.get("checkpointing") else self.text
         spare = free - self.fixed - (micro * self.layer if ways.get("checkpointing") else 0)
         return max(0, int(spare // each))
