@@ -1,10 +1,32 @@
 """What the tests of the training loop share (not collected: no test in it)."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from egemma_lab.train import Recipe, train
 
 CLOCK = ["seconds", "tokens_per_second"]
+HERE = Path(__file__).parent
+
+
+def launch(processes, script, *arguments, **variables):
+    """The finished call of a script of this folder in several processes, its words in `stderr`.
+
+    It is what `accelerate launch` starts for several GPUs on one machine; for CPUs that wants MPI.
+    """
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "ACCELERATE_USE_CPU": "true"}
+    return subprocess.run(
+        [sys.executable, *command, str(HERE / script), *map(str, arguments)],
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+    )
 
 
 def quick(**changes):

@@ -1,35 +1,19 @@
 """`accelerate launch`: each process takes its share of a batch, all end with the same weights."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from runs import quick
+from runs import launch, quick
 
 from egemma_lab.data import BatchPlan
 from egemma_lab.train import load_run
 from egemma_lab.train.processes import agree, share_of_batch, shared_mean, shared_sum
 
-HERE = Path(__file__).parent
-
 
 def test_two_processes(tmp_path):
-    # what `accelerate launch` starts for several GPUs on one machine; for CPUs it wants MPI
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-    environment |= {"ACCELERATE_USE_CPU": "true", "ACCELERATE_MIXED_PRECISION": "fp16"}
-    done = subprocess.run(
-        [sys.executable, *launch, str(HERE / "launched.py"), str(tmp_path / "run")],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = launch(2, "launched.py", tmp_path / "run", ACCELERATE_MIXED_PRECISION="fp16")
     assert done.returncode == 0, done.stderr
     first, second = ((tmp_path / f"run-{rank}.txt").read_text() for rank in range(2))
     assert [line.split()[0] for line in first.splitlines()] == ["interrupted", "finished"]

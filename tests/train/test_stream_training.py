@@ -1,19 +1,13 @@
 """Training on a stream: resumed it gives the same bits; several processes read rows of their own."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from fake_teacher import FakeTeacher
-from runs import At, assert_same, run_it
+from runs import At, assert_same, launch, run_it
 
 from egemma_lab.data import stream_pairs
 from egemma_lab.train import load_run
 
-HERE = Path(__file__).parent
 STREAM = dict(steps=9, save_every=2, snapshot_every=0, weights={}, evaluate_every=None)
 
 
@@ -56,15 +50,7 @@ def test_a_run_on_a_stream_goes_on_where_it_was_stopped(make_micro, tmp_path, mo
 
 
 def test_two_processes_on_a_stream(tmp_path):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(
-        [sys.executable, *launch, str(HERE / "streamed.py"), str(tmp_path / "run")],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = launch(2, "streamed.py", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     seen = [set((tmp_path / f"run-{rank}.txt").read_text().split()) for rank in range(2)]
     assert len(seen[0]) == len(seen[1]) == 20  # five steps of four rows each

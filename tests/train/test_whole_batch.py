@@ -1,29 +1,16 @@
 """Several processes compute the gradient of the whole batch: that of one process, negatives of all shares included."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from gathered import gradient
-
-HERE = Path(__file__).parent
+from runs import launch
 
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_the_gradient_is_that_of_one_process(processes, tmp_path):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(
-        [sys.executable, *launch, str(HERE / "gathered.py"), str(tmp_path / "found.pt")],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = launch(processes, "gathered.py", tmp_path / "found.pt")
     assert done.returncode == 0, done.stderr
     found = torch.load(tmp_path / "found.pt", weights_only=True)
     one = SimpleNamespace(num_processes=1)
