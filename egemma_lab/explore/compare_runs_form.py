@@ -67,5 +67,12 @@ class FreshForm:
 def _slider(value, low, high, step, name):
     import ipywidgets as widgets
 
-    style = {"description_width": "9em"}
-    return widgets.FloatSlider(value=value, min=low, max=high, step=step, description=name, style=style)
+    return widgets.FloatSlider(
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=name,
+        style={"description_width": "10em"},
+        layout=widgets.Layout(width="24em", max_width="100%"),
+    )

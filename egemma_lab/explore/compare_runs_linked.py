@@ -53,7 +53,7 @@ def linked_maps(left, right, labels, texts, chosen=()):
     group_of = {group.name: number for number, group in enumerate(groups)}
     numbers = np.array([group_of.get(label, 0) for label in labels])  # the first group holds all others
     titles = [
-        f"{escape(side.name)}: keeps {np.nanmean(side.kept):.0%} of the true neighbours"
+        f"{escape(side.name)}<br>keeps {np.nanmean(side.kept):.0%} of the true neighbours"
         for side in (left, right)
     ]
     fig = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.07)
@@ -86,7 +86,8 @@ def linked_maps(left, right, labels, texts, chosen=()):
         activeselection={"fillcolor": OKABE_ITO["sky"], "opacity": 0.2},
     )
     title = "The same texts on two maps: draw around some"
-    return styled(fig, title, HOW_TO_READ, x="first principal direction", y="second", height=520)
+    styled(fig, title, HOW_TO_READ, x="first principal direction", y="second", height=540)
+    return fig.update_layout(yaxis2_title_text=None, margin_t=110)
 
 
 def _markers(marks, numbers):

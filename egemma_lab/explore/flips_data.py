@@ -26,10 +26,21 @@ class Flips:
     ids: np.ndarray
     cosines: np.ndarray
     places: np.ndarray
+    _ranked: dict = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def most(self):
         return self.ids.shape[1] // 2
+
+    def ranked(self, row):
+        """All texts as neighbours of one, before and after: (ranks (n,), from 1 and 0 for itself, cosines (n,)) each.
+
+        Those of the last row are kept: to sort twenty thousand texts takes longer than all else that a slider asks.
+        """
+        if row not in self._ranked:
+            self._ranked.clear()
+            self._ranked[row] = [_ranked(vectors, row) for vectors in (self.before, self.after)]
+        return self._ranked[row]
 
     def lost(self, k):
         """How many of its k nearest texts each row loses, (m,); it gains as many."""
@@ -86,6 +97,15 @@ def nearest_others(vectors, rows, pool):
     itself = ids == rows[:, None]
     itself[~itself.any(axis=1), -1] = True  # crowded out by copies of the text: then the last one goes
     return ids[~itself].reshape(len(rows), pool), cosines[~itself].reshape(len(rows), pool)
+
+
+def _ranked(vectors, row):
+    cosines, order = nearest(vectors[[row]], vectors, len(vectors))
+    others = order[0] != row
+    ranks, values = np.zeros(len(vectors), dtype=int), np.zeros(len(vectors))
+    ranks[order[0][others]] = np.arange(1, len(vectors))
+    values[order[0]] = cosines[0]
+    return ranks, values
 
 
 def flip_curve(flips, k, bins=8):
@@ -163,15 +183,7 @@ def text_neighbours(flips, row, k):
     """
     import pandas as pd
 
-    sides = []
-    for vectors in (flips.before, flips.after):
-        cosines, order = nearest(vectors[[row]], vectors, len(vectors))
-        others = order[0] != row
-        ranks, values = np.zeros(len(vectors), dtype=int), np.zeros(len(vectors))
-        ranks[order[0][others]] = np.arange(1, len(vectors))
-        values[order[0]] = cosines[0]
-        sides.append((ranks, values))
-    (rank, cosine), (rank_after, cosine_after) = sides
+    (rank, cosine), (rank_after, cosine_after) = flips.ranked(row)
     shown = np.flatnonzero(((rank <= k) | (rank_after <= k)) & (np.arange(len(rank)) != row))
     shown = shown[np.argsort(rank[shown])]
     inside, remains = rank[shown] <= k, rank_after[shown] <= k

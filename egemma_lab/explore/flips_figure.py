@@ -79,7 +79,7 @@ def redraw_flips(fig, flips, row, k, *, texts=None, name="the change", whole=Tru
             },
             customdata=mine[["flipped", "n"]].to_numpy(),
         )
-    fig.layout.annotations[1].text = f"of {len(lost):,} texts, how many of {k} each loses"
+    fig.layout.annotations[1].text = f"of {len(lost):,} texts, how many of {_neighbours(k)} each loses"
     told = foretold(flips, k)
     said = (
         ""
@@ -88,7 +88,7 @@ def redraw_flips(fig, flips, row, k, *, texts=None, name="the change", whole=Tru
     )
     fig.update_layout(
         title_text=heading(
-            f"Neighbour flips: {name}", f"{1 - lost.mean() / k:.0%} of {k} neighbours kept{said}"
+            f"Neighbour flips: {name}", f"{1 - lost.mean() / k:.0%} of {_neighbours(k)} kept{said}"
         )
     )
 
@@ -99,11 +99,12 @@ def describe_flips(flips, k, name="the change"):
     >>> from egemma_lab.explore.flips_data import find_flips
     >>> before = np.array([[1.0, 0.0], [0.9, 0.1], [0.6, 0.4], [0.0, 1.0]])
     >>> describe_flips(find_flips(before, before), 1, "no change")
-    'Neighbour flips by no change: of 4 texts 4 keep all of their 1 nearest; 100% of neighbours are kept.'
+    'Neighbour flips by no change: of 4 texts 4 keep their nearest one; 100% of neighbours are kept.'
     """
     lost = flips.lost(k)
     said = (
-        f"Neighbour flips by {name}: of {len(lost):,} texts {(lost == 0).sum():,} keep all of their {k} nearest; "
+        f"Neighbour flips by {name}: of {len(lost):,} texts {(lost == 0).sum():,} keep "
+        f"{'their nearest one' if k == 1 else f'all of their {k} nearest'}; "
         f"{1 - lost.mean() / k:.0%} of neighbours are kept."
     )
     curve = flip_curve(flips, k)
@@ -115,6 +116,10 @@ def describe_flips(flips, k, name="the change"):
             f"{last['margin']:.3f} {last['share']:.0%}."
         )
     return said
+
+
+def _neighbours(k):
+    return "1 neighbour" if k == 1 else f"{k} neighbours"
 
 
 def _short(text):

@@ -149,8 +149,8 @@ def headline(scene, moment):
 def _span(scene, column):
     values = scene.numbers[column]
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    margin = 0.15 * (high - low) or 0.5
-    return [low - margin, high + margin]
+    spread = (high - low) or 3.0
+    return [low - 0.15 * spread, high + 0.4 * spread]  # above, room between a value at the top and the title
 
 
 def _sparkline(scene, column):

@@ -46,7 +46,7 @@ def test_both_maps_hold_the_same_texts_in_the_same_order():
         ]
         assert trace.marker.colorscale[2:4] == ((1 / 3, COLOURS[1]), (2 / 3, COLOURS[1]))
     assert [trace.name for trace in figure.data[2:]] == ["topic a", "topic b", "topic c"]
-    assert "after: keeps" in figure.layout.annotations[1].text
+    assert figure.layout.annotations[1].text.startswith("after<br>keeps ")
 
 
 @pytest.mark.parametrize("which", [0, 1])
