@@ -12,7 +12,8 @@ def score_bars(frame, *, metrics=None, title="Retrieval scores", subtitle=None):
     Parameters
     ----------
     frame : pandas.DataFrame with the columns model, metric, value (0 to 1); at most eight models,
-        drawn in the order of the table. Rows of one task and one width: choose them before.
+        drawn in the order of the table. Rows of one task and one width: choose them before. Axes begin at 0 and end
+        alike, at 1 or, where all scores are small, at the first of 0.5, 0.2, 0.1 and 0.05 that they allow.
     metrics : the metrics to draw, in this order; all of the table's by default.
 
     >>> import pandas as pd
@@ -52,6 +53,7 @@ def score_bars(frame, *, metrics=None, title="Retrieval scores", subtitle=None):
                 1,
                 column,
             )
-    fig.update_xaxes(range=[0, 1.15], tickvals=[0, 0.5, 1])
+    top = next((top for top in (0.05, 0.1, 0.2, 0.5) if frame["value"].max() <= top), 1)
+    fig.update_xaxes(range=[0, 1.15 * top], tickvals=[0, top / 2, top])
     fig.update_yaxes(autorange="reversed")  # the table's first row on top
-    return styled(fig, title, subtitle, x="score (0 to 1)", height=150 + 44 * len(models))
+    return styled(fig, title, subtitle, x="score (at most 1)", height=150 + 44 * len(models))

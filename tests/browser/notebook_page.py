@@ -237,9 +237,8 @@ class NotebookPage:
                       return notebook.scrollToItem(notebook.activeCellIndex, "start");
                     }"""
                 )
-                cells = self.place.locator(
-                    ".jp-Cell"
-                )  # none in a cell; of a whole notebook the last one is looked at
+                # none in a cell; of a whole notebook the last one is looked at, passing over those that are hidden
+                cells = self.place.locator(".jp-Cell:visible")
                 box = (cells.last if cells.count() else self.place).bounding_box()
                 clip = {"x": 0, "y": 0, "width": width, "height": min(HIGH, box["y"] + box["height"] + 20)}
                 self.page.screenshot(path=self.screenshots / f"{name}-{width}-{theme.lower()}.png", clip=clip)
