@@ -27,6 +27,7 @@ class LinkedMaps:
         self._guard = guard
         self._setting = False  # while it is True, it is not the learner who moves the controls
         self.texts, self.labels, self.chosen = [], [], []
+        self._on_left = []
         style = {"description_width": "initial"}
         self.left = widgets.Dropdown(description="left map", style=style)
         self.right = widgets.Dropdown(description="right map", style=style)
@@ -95,9 +96,30 @@ class LinkedMaps:
             self.figure.data = ()
             self.figure.add_traces(fresh.data)
             self.figure.layout = fresh.layout
-        for trace in self.figure.data[:2]:
-            trace.on_selection(self._guard(lambda _, points, __: self._drawn_around(points.point_inds)))
-            trace.on_deselect(self._guard(lambda *_: self._drawn_around(())))
+        left, right = self.figure.data[:2]
+        left.on_selection(self._guard(self._drawn_on_left))
+        right.on_selection(self._guard(self._drawn))
+        right.on_deselect(self._guard(lambda *_: self._drawn_around(())))
+
+    # Whatever is drawn on either map, plotly calls every trace, in their order: those of the other map with no points.
+    # It also chooses these points, or none, on each of them.
+    def _drawn_on_left(self, _trace, points, _selector):
+        self._on_left = list(points.point_inds)
+
+    def _drawn(self, _trace, points, selector):
+        if selector is None:  # not drawn: plotly 5 says so when a drawing is taken away
+            self._mark()
+            return
+        self._rub_out()
+        self._drawn_around(self._on_left + list(points.point_inds))
+
+    def _rub_out(self):
+        """Take away what was drawn: plotly would choose what is inside it again whenever it draws anew.
+
+        Of the drawing Python is not told, and it sends what changes only: so first another one, of no extent.
+        """
+        self.figure.layout.selections = [{"type": "rect", "x0": 0, "x1": 0, "y0": 0, "y1": 0}]
+        self.figure.layout.selections = ()
 
     def _drawn_around(self, rows):
         self._forget_word()
@@ -121,10 +143,15 @@ class LinkedMaps:
     def choose(self, rows):
         """Let these rows of `texts` stand out on both maps, as drawing around them does; none frees all."""
         self.chosen = np.unique(np.asarray(rows, dtype=np.int64))
-        with self.figure.batch_update():
-            for trace in self.figure.data[:2]:
-                trace.selectedpoints = self.chosen if len(self.chosen) else None
+        self._mark()
         self.found.value = self._words() if len(self.chosen) else ""
+
+    def _mark(self):
+        # Only a change is sent, and the browser may by now show less than Python knows of: first none, then these.
+        for selected in ((), self.chosen if len(self.chosen) else None):
+            with self.figure.batch_update():
+                for trace in self.figure.data[:2]:
+                    trace.selectedpoints = selected
 
     def _words(self):
         import pandas as pd

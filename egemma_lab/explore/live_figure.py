@@ -10,6 +10,8 @@ anywidget 0.11:
   code is not loaded within two seconds, which a notebook with several of them does not always manage. So the
   figures made here carry a few lines, and share one copy that comes with the first of them.
 
+Callbacks of `on_hover` are not called here: see `told` below.
+
 Plotly 5, which Colab ships, has neither the faults nor anywidget, and its own FigureWidget is used.
 """
 
@@ -24,6 +26,16 @@ const page = (globalThis.egemmaLabPlotly ??= { source: Promise.withResolvers() }
 const MESSAGES = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
   "removeLayoutProps", "removeTraceProps"].map((name) => "_py2js_" + name);
 
+// Plotly tells Python of every point that the mouse passes. While the kernel is busy only the last message waits, and
+// the next point passed would take the place of a choice that was made: so what is merely passed is not told. Neither
+// is a choice without a drawing, which is what plotly says when a drawing is taken away.
+const told = (event) => !/hover/.test(event?.event_type) && (event?.event_type !== "plotly_selected" || event.selector);
+const quiet = (model) => new Proxy(model, {
+  get: (_, name) => name === "set"
+    ? (key, value) => { if (key !== "_js2py_pointsCallback" || told(value)) model.set(key, value); }
+    : typeof model[name] === "function" ? model[name].bind(model) : model[name],
+});
+
 async function load() {
   const url = URL.createObjectURL(new Blob([await page.source.promise], { type: "text/javascript" }));
   return (await import(url)).default;
@@ -35,7 +47,7 @@ export default () => {
   async function make(model) {
     const made = (await (page.plotly ??= load()))();
     listeners.forEach(([event, listener]) => model.off(event, listener));
-    made.initialize({ model });
+    made.initialize({ model: quiet(model) });
     early.forEach(([name, value]) => model.set(name, value));
     return made;
   }

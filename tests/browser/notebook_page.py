@@ -274,6 +274,12 @@ class Figure:
         self._wait(lambda: self.shown() != before, f"the picture {before['title']!r} did not change")
         return self.shown()
 
+    def wait_until(self, holds):
+        """Wait for a state of the first two traces, as `shown` gives them."""
+        self._wait(
+            lambda: holds(*self.shown()["traces"][:2]), "a picture that does not come to the state awaited"
+        )
+
     def wait_for_traces(self, count):
         """What it shows once it has so many traces; they may come one by one."""
         self._wait(lambda: len(self.shown()["traces"]) == count, f"a picture without {count} traces")
@@ -285,13 +291,16 @@ class Figure:
             assert time.monotonic() < until, f"{otherwise} within {DRAWING / 1000:.0f} s"
             self.page.wait_for_timeout(100)
 
-    def brush(self, start=(0.1, 0.1), end=(0.9, 0.9), subplot="xy"):
-        """Drag a box over a subplot, from and to in shares of its plot area, from the upper left."""
+    def lasso(self, start=(0.1, 0.1), end=(0.9, 0.9), subplot="xy"):
+        """Draw around a box of a subplot, between two corners in shares of its plot area, from the upper left."""
         area = self.locator.locator(f".draglayer .{subplot} .nsewdrag")
         area.scroll_into_view_if_needed()
         box = area.bounding_box()
-        corners = [(box["x"] + s * box["width"], box["y"] + t * box["height"]) for s, t in (start, end)]
-        self.page.mouse.move(*corners[0])
+        (left, top), (right, bottom) = (
+            (box["x"] + s * box["width"], box["y"] + t * box["height"]) for s, t in (start, end)
+        )
+        self.page.mouse.move(left, top)
         self.page.mouse.down()
-        self.page.mouse.move(*corners[1], steps=8)
+        for corner in ((right, top), (right, bottom), (left, bottom), (left, top)):
+            self.page.mouse.move(*corner, steps=8)
         self.page.mouse.up()

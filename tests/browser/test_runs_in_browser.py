@@ -44,10 +44,20 @@ def test_compare_runs(open_notebook):
 
     free = maps.shown()
     assert free["traces"][0]["selected"] is None
-    maps.brush((0.3, 0.1), (0.7, 0.9), subplot="x2y2")  # a lasso around a line encloses little: draw a box
-    notebook.page.wait_for_timeout(500)
-    maps.wait_for_change(free)
+    said = notebook.place.get_by_text("Of the texts nearest to one of them")
+    maps.lasso((0.3, 0.1), (0.7, 0.9), "x2y2")
+    expect(said).to_be_visible()
+    maps.wait_until(lambda left, right: left["selected"] == right["selected"] is not None)
+    right_ones = maps.shown()["traces"][0]["selected"]
+    maps.lasso((0.3, 0.1), (0.7, 0.9), "xy")
+    maps.wait_until(lambda left, right: left["selected"] == right["selected"] != right_ones)
+    assert all(0 < len(each) < 500 for each in (right_ones, maps.shown()["traces"][0]["selected"]))
     notebook.look("compare_runs_brushed")
+    maps.lasso((0.002, 0.002), (0.01, 0.01), subplot="x2y2")
+    expect(said).to_be_hidden()
+    maps.wait_until(
+        lambda left, right: left["selected"] is right["selected"] is None
+    )  # around nothing: all are free
 
     notebook.choose("model", "micro, from the teacher's words")
     notebook.button("Train").click()

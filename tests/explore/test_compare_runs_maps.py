@@ -20,8 +20,20 @@ def linked(*films):
     return panel, LinkedMaps(as_compared(*({f"run {i}": film} for i, film in enumerate(films))), panel.guard)
 
 
-def brush(maps, which, rows):
-    maps.figure.data[which]._dispatch_on_selection(Points(point_inds=list(rows)), None)
+def brush(maps, which, rows, drawn=True):
+    """What the browser says when rows of one map were drawn around: plotly tells every trace of it.
+
+    Not `drawn`: it also says so when a drawing is taken away, without telling places.
+    """
+    points = {"trace_indexes": [which] * len(rows), "point_indexes": list(rows)}
+    zeros = [0.0] * len(rows)
+    selector = {"type": "lasso", "selector_state": {"xs": [0, 0, 1], "ys": [0, 1, 1]}}
+    maps.figure._js2py_pointsCallback = {
+        "event_type": "plotly_selected",
+        "points": {**points, "xs": zeros, "ys": zeros},
+        "device_state": None,
+        "selector": selector if drawn else None,
+    }
 
 
 def test_a_side_is_its_own_plane_and_says_how_true_it_is():
@@ -58,7 +70,13 @@ def test_what_is_drawn_around_on_one_map_stands_out_on_both(which):
     assert "text 9 about a" in maps.found.value
     for name, vectors in zip(maps.names, maps.vectors):
         assert f"{togetherness(vectors, [2, 5, 9]):.0%} ({name})" in maps.found.value
-    maps.figure.data[which]._dispatch_on_deselect(Points())
+    assert not maps.figure.layout.selections
+    brush(maps, which, [], drawn=False)
+    assert [list(trace.selectedpoints) for trace in maps.figure.data[:2]] == [[2, 5, 9], [2, 5, 9]]
+    brush(maps, which, [])
+    assert maps.figure.data[0].selectedpoints is maps.figure.data[1].selectedpoints is None
+    brush(maps, which, [1])
+    maps.figure.data[1]._dispatch_on_deselect(Points())
     assert maps.figure.data[0].selectedpoints is maps.figure.data[1].selectedpoints is None
     assert maps.found.value == ""
 
