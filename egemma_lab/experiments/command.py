@@ -32,6 +32,8 @@ def run_command(arguments):
         for name in experiment_names():
             print(f"{name:22} {find_experiment(name).question}")
         return 0
+    if arguments.keep and arguments.arms:
+        raise ValueError("--keep writes what ships, all arms of an experiment: leave --arms out")
     results = run_experiment(
         arguments.name,
         scale=arguments.scale,

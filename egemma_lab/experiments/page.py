@@ -28,8 +28,9 @@ def page(results):
     frame = comparisons(results)
     if len(frame):
         parts += ["", f"## Differences from `{results['baseline']}`", "", *_differences(frame)]
-    if results["published"]:
-        parts += ["", "## Beside what was published", "", *_verdicts(verdicts(results))]
+    beside = verdicts(results)
+    if len(beside):
+        parts += ["", "## Beside what was published", "", *_verdicts(beside)]
     if results.get("notes"):
         parts += ["", results["notes"].strip()]
     parts += [

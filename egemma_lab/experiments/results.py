@@ -28,13 +28,13 @@ def comparisons(results):
 
     Columns: view, arm, baseline, the numbers of `paired`, and `p_corrected` over all rows (Holm). `of` is "score", or
     "change": how the arm's score changes from its plain view to this one, less how the baseline's does.
-    Arms are compared on the seeds that both have.
+    Arms are compared on the seeds that both have; without any runs of the baseline the frame is empty.
     """
     import pandas as pd
 
     baseline, rows = results["baseline"], []
     views = _views(results)
-    for arm in results["arms"]:
+    for arm in results["arms"] if baseline in results["arms"] else ():
         if arm == baseline:
             continue
         for view in views:

@@ -181,6 +181,15 @@ def test_the_command_runs_and_keeps(run, config, tmp_path, monkeypatch, capsys):
     assert json.loads((shipped / "tiny/results.json").read_text())["experiment"] == "tiny"
     assert "## Scores" in (shipped / "tiny/README.md").read_text()
     assert "[tiny](../experiments/tiny/README.md)" in (tmp_path / "docs/results.md").read_text()
+    some = ["experiment", "tiny", "--scale", "micro", "--seeds", "1", *where, "--arms"]
+    other, *_ = set(find_experiment(config).arms) - {find_experiment(config).baseline}
+    assert main([*some, other]) == 0
+    alone = capsys.readouterr().out
+    assert "## Scores" in alone and "## Differences" not in alone
+    assert main([*some, other, "--keep"]) == 1
+    assert "leave --arms out" in capsys.readouterr().err
+    assert main([*some, "another"]) == 1
+    assert "has no arm 'another'" in capsys.readouterr().err
     assert main(["experiment"]) == 0
     assert "tiny" in capsys.readouterr().out
     assert main(["experiment", "tinny"]) == 1
