@@ -14,7 +14,7 @@ CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
 
-def show(fig, alt, *, width=None, height=None):
+def show(fig, alt, *, width=None, height=None, scale=2):
     """Display a plotly figure: interactive, with a static picture and a description in words beside it.
 
     The three travel in one output, and whoever opens the notebook shows the best they can: JupyterLab and
@@ -27,6 +27,7 @@ def show(fig, alt, *, width=None, height=None):
     fig : a plotly figure
     alt : one or two sentences that say what is seen, for who cannot see it. Required.
     width, height : size of the static picture in layout pixels; the figure's own, else 900 x 460.
+    scale : its pixels per layout pixel; less than 2 where a notebook holds many.
 
     >>> import plotly.graph_objects as go
     >>> show(go.Figure(), "An empty pair of axes")
@@ -43,18 +44,18 @@ def show(fig, alt, *, width=None, height=None):
         return
     from IPython.display import display
 
-    data, metadata = bundle(fig, alt, width=width, height=height)
+    data, metadata = bundle(fig, alt, width=width, height=height, scale=scale)
     display(data, raw=True, metadata=metadata)
 
 
-def bundle(fig, alt, *, width=None, height=None):
+def bundle(fig, alt, *, width=None, height=None, scale=2):
     """What `show` puts into the notebook: (data by mime type, metadata), the picture's alt text included."""
     alt = _described(alt)
     live = json.loads(fig.to_json())
     live["config"] = dict(CONFIG)
     data = {PLOTLY_MIME: live, "text/plain": alt}
     metadata = {"alt": alt}
-    picture = None if fast_mode() else camera.photograph(fig, width=width, height=height)
+    picture = None if fast_mode() else camera.photograph(fig, width=width, height=height, scale=scale)
     if picture is not None:
         data["image/jpeg"] = base64.b64encode(picture).decode("ascii")
         # its size in layout pixels: the file has more, for sharp screens

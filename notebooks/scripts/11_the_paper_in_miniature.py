@@ -388,6 +388,7 @@ def seen(name, view="full"):
     show(
         lab.explore.experiment_figure(each, view=view),
         lab.explore.describe_experiment(each, view=None if view == "full" else view),
+        scale=1.5,
     )
     published = [
         f"- {compared(row)}: published {points(row['published'])}; found {points(100 * row['found'])} "
