@@ -38,6 +38,14 @@ def test_one_bundle_with_figure_picture_and_words(line, slow_mode, monkeypatch):
     assert metadata == {"alt": data["text/plain"], "image/jpeg": {"alt": data["text/plain"], "width": 900}}
 
 
+def test_size_and_scale_of_the_picture_are_passed_on(line, slow_mode, monkeypatch):
+    asked = []
+    monkeypatch.setattr(camera, "photograph", lambda fig, **size: asked.append(size))
+    bundle(line, "A line.", height=300, scale=1.5)
+    bundle(line, "A line.")
+    assert asked == [{"width": None, "height": 300, "scale": 1.5}, {"width": None, "height": None, "scale": 2}]
+
+
 def test_without_a_browser_the_figure_and_the_words_stay(line, slow_mode, monkeypatch):
     monkeypatch.setattr(camera, "photograph", lambda fig, **size: None)
     data, metadata = bundle(line, "A line")
