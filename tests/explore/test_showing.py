@@ -43,7 +43,10 @@ def test_size_and_scale_of_the_picture_are_passed_on(line, slow_mode, monkeypatc
     monkeypatch.setattr(camera, "photograph", lambda fig, **size: asked.append(size))
     bundle(line, "A line.", height=300, scale=1.5)
     bundle(line, "A line.")
-    assert asked == [{"width": None, "height": 300, "scale": 1.5}, {"width": None, "height": None, "scale": 2}]
+    assert asked == [
+        {"width": None, "height": 300, "scale": 1.5},
+        {"width": None, "height": None, "scale": 2},
+    ]
 
 
 def test_without_a_browser_the_figure_and_the_words_stay(line, slow_mode, monkeypatch):
