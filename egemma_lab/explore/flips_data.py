@@ -35,7 +35,7 @@ class Flips:
     def ranked(self, row):
         """All texts as neighbours of one, before and after: (ranks (n,), from 1 and 0 for itself, cosines (n,)) each.
 
-        Those of the last row are kept: to sort twenty thousand texts takes longer than all else that a slider asks.
+        Those of the last row are kept, since they do not depend on k: a moved slider need not sort all texts again.
         """
         if row not in self._ranked:
             self._ranked.clear()
