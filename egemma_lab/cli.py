@@ -106,6 +106,7 @@ def build_parser():
     add("--output", required=True, type=Path, help="folder of the stages and of the model (OUTPUT/final)")
     add("--data-dir", type=Path, help="folder with the recipe's files (default: its sets on the Hub)")
     add("--scale", type=float, default=1.0, help="times every stage's steps, e.g. 0.01 to try the recipe")
+    add("--seed", type=int, help="another than the recipe's, to see how much is chance")
     add("--until", metavar="STAGE", help="stop after this stage")
 
     from egemma_lab.experiments.command import add_arguments, run_command
@@ -211,6 +212,7 @@ def make(arguments):
         arguments.output,
         data_dir=arguments.data_dir,
         scale=arguments.scale,
+        seed=arguments.seed,
         until=arguments.until,
     )
     print(f"{arguments.output / 'final'}: try it with egemma-lab evaluate {arguments.output / 'final'}")

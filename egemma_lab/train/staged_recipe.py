@@ -90,6 +90,7 @@ class StagedRecipe:
             )
         for part in ("decoder", "denoising"):
             LanguageRecipe(**self.start[part])
+        Recipe(seed=self.seed)
         if not self.stages:
             raise ValueError("stages: there is none")
         seen = []

@@ -24,7 +24,9 @@ from egemma_lab.train.storage import new_folder, write_json
 from egemma_lab.train.teacher_choice import fit_teacher
 
 
-def run_stages(recipe, output, *, data_dir=None, scale=1.0, probe=None, until=None, show_progress_bar=None):
+def run_stages(
+    recipe, output, *, data_dir=None, scale=1.0, seed=None, probe=None, until=None, show_progress_bar=None
+):
     """Make a model from raw text: tokenizer, start, and every stage of a recipe file. Returns the model.
 
     recipe: a `StagedRecipe` or the path of its YAML file (`experiments/nano/recipe.yaml` makes the bundled nano).
@@ -34,6 +36,8 @@ def run_stages(recipe, output, *, data_dir=None, scale=1.0, probe=None, until=No
         began with, merely rounded (`rounded`).
     data_dir: the folder of the files named under `data`; None: the Hub's sets are taken where they are named.
     scale: what every stage's steps are multiplied with: 0.01 tries the recipe in minutes, 20 trains for longer.
+    seed: another than the recipe's, for all stages but those whose own section names one: with several outputs, how
+        much of a figure is chance. What is held out of the data stays the same.
     probe: texts for the snapshots of every run, as in `train`; None: the 500 bundled ones.
     until: the name of the last stage to run; None: all.
 
@@ -48,6 +52,8 @@ def run_stages(recipe, output, *, data_dir=None, scale=1.0, probe=None, until=No
     names = [stage["name"] for stage in recipe.stages]
     if until is not None and until not in names:
         raise ValueError(f"until={until!r} is not one of the stages {', '.join(names)}")
+    if seed is not None:
+        recipe = dataclasses.replace(recipe, seed=seed)
     making = _Making(
         recipe.scaled(scale),
         Path(output),

@@ -213,9 +213,22 @@ def test_scale_shortens_every_stage(recipe):
         StagedRecipe(**recipe).scaled(0)
 
 
+def test_another_seed_is_another_draw_of_the_same_recipe(make, recipe, tmp_path):
+    recipe["stages"] = recipe["stages"][:1]
+    for output, seed in (("a", None), ("b", 3), ("c", 3)):
+        make(recipe, output, seed=seed)
+    models = [weights(tmp_path / output / "final") for output in "abc"]
+    assert load_run(tmp_path / "b" / "1-matching").recipe.seed == 3
+    assert not equal(models[0], models[1])
+    assert equal(models[1], models[2])
+    with pytest.raises(ValueError, match="seed"):  # the finished stages are seed 3's
+        make(recipe, "b", seed=4)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"seed": -1}, "seed=-1 is not possible"),
         ({"stages": []}, "there is no section stages"),
         ({"stage": []}, "no field 'stage'; did you mean 'stages'"),
         ({"preset": "giant"}, "preset='giant' is not one of 300m, nano, double, micro"),
