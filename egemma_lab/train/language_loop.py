@@ -7,15 +7,18 @@ import contextlib
 import dataclasses
 import math
 import time
+import warnings
 
 import numpy as np
 import torch
 
+from egemma_lab.model.batching import is_out_of_memory
 from egemma_lab.train.interrupt import InterruptFlag
 from egemma_lab.train.language_run import LanguageRun
 from egemma_lab.train.language_setup import set_up_language
 from egemma_lab.train.micro_batches import Ahead
 from egemma_lab.train.optimizer import learning_rate
+from egemma_lab.train.out_of_memory import cut, forget_attempt, too_little_memory
 
 _TRAINING, _MEASURING = 1, 2  # streams of random numbers
 
@@ -27,6 +30,12 @@ class Part:
     inputs: tuple
     count: int
     name: str | None = None
+
+    def cut(self, parts):
+        """The same blocks in so many parts of about the same number, fewer where there are not as many blocks."""
+        rows = zip(*(cut(tensor, parts) for tensor in self.inputs))
+        each = self.count // len(self.inputs[0])  # blocks that go together predict equally many
+        return [Part(some, each * len(some[0]), self.name) for some in rows]
 
 
 def run_language(job):
@@ -42,8 +51,10 @@ def run_language(job):
             with interrupt:
                 _loop(state, blocks, interrupt)
             state.close("finished" if state.step >= state.steps else "interrupted")
-        except Exception:
+        except Exception as error:
             state.fail()
+            if is_out_of_memory(error):
+                raise too_little_memory(state.step + 1, recipe) from error
             raise
         finally:
             state.emit("on_end")
@@ -54,6 +65,7 @@ def run_language(job):
 def _loop(state, blocks, interrupt):
     model, recipe, optimizer = state.model, state.recipe, state.optimizer
     parameters = [p for p in model.parameters() if p.requires_grad]
+    fitting_losses = FittingLosses()
     every = recipe.evaluate_every or max(1, recipe.steps // 10)
     model.train()
 
@@ -68,7 +80,7 @@ def _loop(state, blocks, interrupt):
             rate = learning_rate(recipe, step, (step - 0.5) / state.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            losses = _losses(model, upcoming.next(), state.precision, backward=True)
+            losses = fitting_losses(model, upcoming.next(), state.precision, parameters)
             gradient_norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm))
             if not math.isfinite(losses["loss"] + gradient_norm):
                 raise FloatingPointError(
@@ -92,6 +104,36 @@ def _loop(state, blocks, interrupt):
             if step % every == 0 or step == state.steps:
                 row.update(held_out_loss(model, blocks, recipe, state.precision))
             state.emit("on_step", row)
+
+
+class FittingLosses:
+    """Losses and gradients of a step; where memory is too small, once more with every part of the blocks cut into 2, 4,
+    8, ... and so from then on. They are sums over blocks, so both stay the same up to rounding."""
+
+    def __init__(self):
+        self.cuts = 1
+
+    def __call__(self, model, parts, precision, parameters):
+        tried = self.cuts
+        while True:
+            pieces = [piece for part in parts for piece in part.cut(self.cuts)]
+            try:
+                losses = _losses(model, pieces, precision, backward=True)
+            except (RuntimeError, MemoryError) as error:
+                if all(len(piece.inputs[0]) == 1 for piece in pieces) or not is_out_of_memory(error):
+                    raise
+            else:
+                break
+            # behind the except block: what the failed attempt held is free by now
+            self.cuts *= 2
+            forget_attempt(parameters)
+        if tried != self.cuts:
+            warnings.warn(
+                f"memory is too small for this token_budget: from here on its parts are cut into {self.cuts}. The "
+                "gradient is the same, a step takes longer; a smaller token_budget spares the attempt",
+                stacklevel=2,
+            )
+        return losses
 
 
 def _losses(model, parts, precision, backward=False):

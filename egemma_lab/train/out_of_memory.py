@@ -38,7 +38,7 @@ class FittingStep:
         """As `encode_and_backward`; `parameters`, whose gradients a failed attempt may have left half added up."""
         before, tried = random_states(), (self.cache, self.parts)
         while True:
-            pieces = [piece for chunk in chunks for piece in _cut(chunk, self.parts)]
+            pieces = [piece for chunk in chunks for piece in cut(chunk, self.parts)]
             try:
                 output = encode_and_backward(encode, pieces, loss, cache=self.cache, backward=backward)
             except (RuntimeError, MemoryError) as error:
@@ -49,11 +49,8 @@ class FittingStep:
                 break
             # behind the except block: what the failed attempt held is free by now
             self.cache, self.parts = True, self.parts * (2 if self.cache else 1)
-            for parameter in parameters:
-                parameter.grad = None
+            forget_attempt(parameters)
             restore_random(before)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
         if tried != (self.cache, self.parts):
             smaller = "" if self.parts == 1 else f" and micro-batches cut into {self.parts}"
             warnings.warn(
@@ -65,10 +62,18 @@ class FittingStep:
         return output
 
 
-def _cut(chunk, parts):
-    """A list in at most so many parts of about the same length.
+def forget_attempt(parameters):
+    """Throw away the gradients that a failed attempt may have left half added up, and give memory back."""
+    for parameter in parameters:
+        parameter.grad = None
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
-    >>> _cut([1, 2, 3, 4, 5], 2)
+
+def cut(chunk, parts):
+    """A list or tensor in at most so many parts of about the same length.
+
+    >>> cut([1, 2, 3, 4, 5], 2)
     [[1, 2, 3], [4, 5]]
     """
     size = -(-len(chunk) // parts)
@@ -77,10 +82,10 @@ def _cut(chunk, parts):
 
 def too_little_memory(step, recipe):
     """The MemoryError of a training that cannot be made smaller by itself: what in its recipe may be lowered."""
-    named = ", ".join(
-        f"{name}={getattr(recipe, name)}" for name in ("batch_size", "token_budget", "max_tokens")
-    )
+    lower = ("batch_size", "batch_blocks", "block_tokens", "token_budget", "max_tokens")
+    named = ", ".join(f"{name}={getattr(recipe, name)}" for name in lower if hasattr(recipe, name))
+    spare = "set gradient_checkpointing=True, or " if hasattr(recipe, "gradient_checkpointing") else ""
     return MemoryError(
         f"step {step}: memory is too small, also for smaller micro-batches. The last checkpoint is kept. Lower one of "
-        f"{named}, set gradient_checkpointing=True, or take a smaller model or teacher"
+        f"{named}, {spare}take a smaller model or teacher"
     )

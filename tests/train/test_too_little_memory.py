@@ -5,9 +5,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from language_runs import CLOCK, adapt, decode
 from runs import At, assert_same, run_it
 
 from egemma_lab.train import load_run
+from egemma_lab.train.decoder import CausalDecoder
+from egemma_lab.train.encoder_decoder import EncoderDecoder
 from egemma_lab.train.gradient_cache import encode_and_backward
 from egemma_lab.train.out_of_memory import FittingStep
 
@@ -179,3 +182,43 @@ def test_other_errors_are_not_tried_again():
     with pytest.raises(RuntimeError, match="shapes"):
         FittingStep(cache=False)(encode, [[1.0, 2.0]], None, parameters=[])
     assert calls == [2]
+
+
+def limited_language(monkeypatch, kind, most, sizes):
+    """Language models with room for `most` blocks at once."""
+    loss_sum = kind.loss_sum
+
+    def small(model, part):
+        rows = len(part.inputs[0])
+        if torch.is_grad_enabled() and rows > most:
+            raise CPU
+        sizes.append(rows)
+        return loss_sum(model, part)
+
+    monkeypatch.setattr(kind, "loss_sum", small)
+
+
+@pytest.mark.parametrize("kind", [CausalDecoder, EncoderDecoder])
+def test_a_language_run_in_too_little_memory_is_the_run(make_micro, tmp_path, monkeypatch, kind):
+    def run(folder):
+        if kind is CausalDecoder:
+            return decode(folder, model=make_micro(), steps=2)
+        return adapt(tmp_path / "decoder", folder, steps=2)
+
+    make_micro().save_pretrained(tmp_path / "decoder")
+    whole, sizes = run(tmp_path / "whole"), []
+    limited_language(monkeypatch, kind, 1, sizes)
+    with pytest.warns(UserWarning, match="memory is too small for this token_budget") as record:
+        small = run(tmp_path / "small")
+    said = [str(each.message) for each in record if "memory is too small" in str(each.message)]
+    assert len(said) == len(set(said))  # a word for each new size, none for going on with it
+    assert 1 in sizes
+    columns = [name for name in whole.history.columns if name not in CLOCK]
+    np.testing.assert_allclose(small.history[columns], whole.history[columns], rtol=2e-3)
+    np.testing.assert_allclose(small.history["loss"][0], whole.history["loss"][0], rtol=1e-6)
+
+
+def test_a_block_too_large_for_memory(make_micro, tmp_path, monkeypatch):
+    limited_language(monkeypatch, CausalDecoder, 0, [])
+    with pytest.raises(MemoryError, match="step 1.*Lower one of batch_blocks=4, block_tokens=24, token_budget=16384"):
+        decode(tmp_path / "run", model=make_micro(), steps=2)
