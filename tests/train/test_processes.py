@@ -12,8 +12,13 @@ from egemma_lab.train import load_run
 from egemma_lab.train.processes import agree, share_of_batch, shared_mean, shared_sum
 
 
-def test_two_processes(tmp_path):
-    done = launch(2, "launched.py", tmp_path / "run", ACCELERATE_MIXED_PRECISION="fp16")
+@pytest.mark.parametrize("adapters", [False, True])
+def test_two_processes(make_micro, tmp_path, adapters):
+    what = ["micro"]
+    if adapters:
+        make_micro().save_pretrained(tmp_path / "model")
+        what = [tmp_path / "model", 4]
+    done = launch(2, "launched.py", tmp_path / "run", *what, ACCELERATE_MIXED_PRECISION="fp16")
     assert done.returncode == 0, done.stderr
     first, second = ((tmp_path / f"run-{rank}.txt").read_text() for rank in range(2))
     assert [line.split()[0] for line in first.splitlines()] == ["interrupted", "finished"]

@@ -220,5 +220,7 @@ def test_a_language_run_in_too_little_memory_is_the_run(make_micro, tmp_path, mo
 
 def test_a_block_too_large_for_memory(make_micro, tmp_path, monkeypatch):
     limited_language(monkeypatch, CausalDecoder, 0, [])
-    with pytest.raises(MemoryError, match="step 1.*Lower one of batch_blocks=4, block_tokens=24, token_budget=16384"):
+    with pytest.raises(
+        MemoryError, match=r"step 1.*Lower one of batch_blocks=4, block_tokens=24, token_budget=16384"
+    ):
         decode(tmp_path / "run", model=make_micro(), steps=2)
