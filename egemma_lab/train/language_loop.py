@@ -54,7 +54,7 @@ def run_language(job):
         except Exception as error:
             state.fail()
             if is_out_of_memory(error):
-                raise too_little_memory(state.step + 1, recipe) from error
+                raise too_little_memory(state.step + 1, state.recipe) from error
             raise
         finally:
             state.emit("on_end")

@@ -69,17 +69,17 @@ def weights_table():
 
 
 def card_section():
-    vectors, weights = mean_rows("vectors.csv").iloc[0], mean_rows("weights.csv")
-    seeds = weights["seeds"].max()
+    vectors, weights = mean_rows("vectors.csv").iloc[0], mean_rows("weights.csv").iloc[0]
+    seeds = mean_rows("weights.csv")["seeds"].max()
     return f"""## Smaller
 
-Vectors at rest, share of what float32 reaches at full width ({vectors["metric"]}, {vectors["n"]:,} queries and pairs; behind
-each share its 95% interval over them; `experiments/compression/vectors.csv`):
+Vectors at rest: the share of what float32 reaches at full width, {vectors["metric"]}, {vectors["n"]:,} queries and
+pairs. Behind each share stands its 95% interval over them; `experiments/compression/vectors.csv` has every width.
 
 {vectors_table()}
 
-Weights, share of what float32 reaches ({weights["metric"].iloc[0]}, {weights["n"].iloc[0]:,} queries, pairs and texts; trained: mean of
-{seeds} seeds, the interval is over the queries; `experiments/compression/weights.csv`):
+Weights: the share of what float32 reaches, {weights["metric"]}, {weights["n"]:,} queries, pairs and texts. Trained
+is the mean of {seeds} seeds, and its interval too is over the queries; `experiments/compression/weights.csv` has every task.
 
 {weights_table()}
 
