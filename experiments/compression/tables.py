@@ -79,7 +79,7 @@ pairs. Behind each share stands its 95% interval over them; `experiments/compres
 {vectors_table()}
 
 Weights: the share of what float32 reaches, {weights["metric"]}, {weights["n"]:,} queries, pairs and texts. Trained
-is the mean of {seeds} seeds, and its interval too is over the queries; `experiments/compression/weights.csv` has every task.
+is the mean of {seeds} seeds, its interval too is over the queries; `experiments/compression/weights.csv` has every task.
 
 {weights_table()}
 
