@@ -57,14 +57,18 @@ def vectors_table():
 def weights_table():
     """Share of float32 of rounded weights, and of weights trained on under rounding."""
     found = mean_rows("weights.csv").set_index(["format", "way"])
-    lines = ["| format | MB | rounded | trained on under rounding | its seeds | the paper's, trained (300M) |"]
+    lines = [
+        "| format | MB | rounded | trained on under rounding | its seeds | the paper's, trained (300M) |"
+    ]
     lines.append("|---|---|---|---|---|---|")
     for format in FORMATS:
         rounded, trained = found.loc[(format, "rounded")], found.loc[(format, "trained")]
         paper = f"{PAPER[format]:.3f}" if format in PAPER else "-"
         seeds = f"{trained['lowest']:.3f} to {trained['highest']:.3f}"
         size = f"{trained['bytes'] / 1e6:.1f}"
-        lines.append(f"| {WEIGHTS[format]} | {size} | {interval(rounded)} | {interval(trained)} | {seeds} | {paper} |")
+        lines.append(
+            f"| {WEIGHTS[format]} | {size} | {interval(rounded)} | {interval(trained)} | {seeds} | {paper} |"
+        )
     return "\n".join(lines)
 
 
@@ -79,7 +83,8 @@ pairs. Behind each share stands its 95% interval over them; `experiments/compres
 {vectors_table()}
 
 Weights: the share of what float32 reaches, {weights["metric"]}, {weights["n"]:,} queries, pairs and texts. Trained
-is the mean of {seeds} seeds, its interval too is over the queries; `experiments/compression/weights.csv` has every task.
+is the mean of {seeds} seeds; its interval too is over the queries. `experiments/compression/weights.csv` has every
+task.
 
 {weights_table()}
 

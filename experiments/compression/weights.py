@@ -41,7 +41,9 @@ WAYS = {"rounded": "rounded", "trained": "packed"}  # how a variant was made -> 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("made", type=Path, nargs="+", help="what `egemma-lab make --output` wrote, a folder a seed")
+    parser.add_argument(
+        "made", type=Path, nargs="+", help="what `egemma-lab make --output` wrote, a folder a seed"
+    )
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
     parser.add_argument("--tasks", nargs="+", default=SUITE, help="tasks to measure (default: the suite)")
     parser.add_argument("--limit", type=int, help="at most so many queries a task, to try it out")
