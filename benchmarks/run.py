@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parent
 NAMES = (
     "startup",
     "explorers",
+    "losses",
     "gradient_cache",
     "roofline",
     "growth",

@@ -1,4 +1,4 @@
-"""The command line: egemma-lab train | make | experiment | evaluate | embed | doctor.
+"""The command line: egemma-lab train | make | experiment | evaluate | embed | export | doctor.
 
 Exit codes: 0 done; 1 something was wrong with files, data or models, said in one line (`--debug` shows where);
 2 bad usage. Nothing heavy is imported before the arguments are understood, so `--help` answers at once.
