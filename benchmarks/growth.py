@@ -4,18 +4,18 @@
 
 Each part at each size runs in a process of its own. A time is processor time divided by the rows; memory is the peak of
 the process above what it had before. Linear and flat would be 1 and 1 in the last columns: the largest size over the
-smallest. What is mined are copies of a part of torch's own files under other names; the rest uses the micro model and
+smallest. What is mined are packages of a thousand generated functions; the rest uses the micro model and
 random sentences, and the search of an evaluation asks 50 questions of a corpus that grows.
 """
 
 import argparse
 import multiprocessing
 import resource
-import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from measuring import clock, record
 
@@ -32,16 +32,31 @@ def sentences(count, seed=0):
     return [f"{n} " + " ".join(rng.choice(words, 12)) for n in range(count)]
 
 
+def functions(seed):
+    """A module of a hundred documented functions, no two modules alike."""
+    template = '''
+def work_{n}(value, other, count={seed}):
+    """Make {text} of a value."""
+    total = value * {n} + {seed}
+    for part in range(count):
+        total += part * other - {n}
+    return total
+'''
+    return "".join(template.format(n=n, seed=seed, text=text) for n, text in enumerate(sentences(100, seed)))
+
+
 def work(part, rows, folder):
     """A function that does the part's work on so many rows; what it needs is made here, outside the measurement."""
     from egemma_lab.model import new_model, train_tokenizer
 
     folder = Path(folder)
     if part == "mine":
-        source = Path(torch.__file__).parent / "nn" / "modules"
-        for copy in range(max(1, rows // 250)):
-            shutil.copytree(source, folder / f"package_{copy}" / "modules")
-            (folder / f"package_{copy}" / "__init__.py").touch()
+        for number in range(rows // 250):
+            package = folder / f"package_{number}"
+            package.mkdir()
+            (package / "__init__.py").touch()
+            for module in range(10):
+                (package / f"module_{module}.py").write_text(functions(10 * number + module), "utf-8")
         return lambda: lab.data.load_python_docs("all", paths=[folder], show_progress_bar=False)
     texts = sentences(2 * rows)
     model = new_model("micro", train_tokenizer(texts[:500], vocab_size=800))
@@ -73,8 +88,10 @@ def measure(part, rows, threads):
 
 
 def children():
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """Seconds of the processes that this one started, those that ended and those that still wait for work."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    waiting = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return ended.ru_utime + ended.ru_stime + sum(times.user + times.system for times in waiting)
 
 
 def main():
