@@ -1,23 +1,27 @@
 """Samples a second of the full recipe against `SentenceTransformerTrainer` with its nearest losses.
 
     python benchmarks/training.py [--model nano] [--batch-size 64] [--steps 12] [--rounds 3] [--threads 1]
+    python benchmarks/training.py --profile    # where the time of a step goes, instead
 
 One sample is a question, its answer and a hard negative, cut at 128 tokens. All three terms, four widths, teacher
 vectors computed beforehand on both sides (ours read from the teacher's cache, theirs a column of the data set). Theirs
 are the in-batch ranking loss and the orthogonal regularisation at each width, as its documentation sums them, and the
 mean squared distance to the teacher; AdamW and float32 on both sides. The first two steps of a run are left out. Also:
-what a step pays for teacher vectors that are in the cache.
+what a step pays for teacher vectors that are in the cache, and the same recipe with `compile=True`,
+after half the steps, when all shapes have been compiled.
 """
 
 import argparse
 import tempfile
 
 import numpy as np
+import pandas as pd
 import torch
 from measuring import clock, record, said, spread
 
 import egemma_lab as lab
 from egemma_lab.data import TeacherCache
+from egemma_lab.evaluate import markdown
 from egemma_lab.model.folder import find_folder
 
 DIMS = (256, 128, 64, 32)
@@ -25,13 +29,14 @@ MAX_TOKENS = 128
 WARM = 2  # steps left out
 
 
-def ours(pairs, teacher, options, folder):
+def ours(pairs, teacher, options, folder, profiler=None, **changes):
     """Seconds of each step after the first."""
     ends = []
 
     class Watch:
         def on_step(self, state, row):
             ends.append(clock())
+            profiler and profiler.step()
 
     recipe = lab.Recipe(
         steps=options.steps,
@@ -40,6 +45,7 @@ def ours(pairs, teacher, options, folder):
         precision="float32",
         snapshot_every=0,
         save_every=options.steps + 1,
+        **changes,
     )
     lab.train(
         lab.load_model(options.model, device="cpu"),
@@ -112,6 +118,18 @@ def nearest_losses(model):
     return NearestLosses()
 
 
+def profile(pairs, teacher, options):
+    """Print which operators a step's time goes to, largest first."""
+    wanted = torch.profiler.schedule(wait=0, warmup=WARM, active=options.steps - WARM)
+    with tempfile.TemporaryDirectory() as folder, torch.profiler.profile(schedule=wanted) as profiler:
+        ours(pairs, teacher, options, folder, profiler)
+    averages = profiler.key_averages()
+    times = pd.Series({each.key: each.self_cpu_time_total for each in averages})
+    times = times[~times.index.str.startswith("ProfilerStep")]
+    shares = (times / times.sum()).sort_values(ascending=False).head(16)
+    print(markdown(shares.rename("share").rename_axis("operator").reset_index()))
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -121,6 +139,7 @@ def main():
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--profile", action="store_true", help="measure no ratio")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pairs = lab.data.load_pairs("python-docs", limit=options.batch_size * options.steps)
@@ -137,31 +156,42 @@ def main():
             cache.vectors(pairs[name], role)
         teaching = (clock() - start) / options.steps
 
-    steps = {"egemma_lab": [], "sentence-transformers": []}
+    if options.profile:
+        return profile(pairs, teacher, options)
+    ways = {
+        "egemma_lab": lambda folder: ours(pairs, teacher, options, folder)[WARM:],
+        "compiled": lambda folder: ours(pairs, teacher, options, folder, compile=True)[options.steps // 2 :],
+        "sentence-transformers": lambda folder: theirs(pairs, targets, options, folder)[WARM:],
+    }
+    steps = {way: [] for way in ways}
     for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            steps["egemma_lab"].append(np.mean(ours(pairs, teacher, options, folder)[WARM:]))
-            steps["sentence-transformers"].append(np.mean(theirs(pairs, targets, options, folder)[WARM:]))
-    mine, peer = (np.array(taken) for taken in steps.values())
+        for way, run in ways.items():
+            with tempfile.TemporaryDirectory() as folder:
+                steps[way].append(np.mean(run(folder)))
+    mine, compiled, peer = (np.array(taken) for taken in steps.values())
     rates = {way: spread(options.batch_size / np.array(taken), 1) for way, taken in steps.items()}
-    ratio, share = spread(peer / mine), teaching / np.median(mine)
+    share = teaching / np.median(mine)
+    ratios = {"": spread(peer / mine), ", with compile=True": spread(peer / compiled)}
     print({way: said(rate, " samples/s") for way, rate in rates.items()})
     record(
         "training",
         [
-            [
-                "training, all terms and four widths, times SentenceTransformerTrainer",
-                "1.5",
-                said(ratio),
-                ratio["median"] >= 1.5,
-            ],
+            *(
+                [
+                    f"training, all terms and four widths, times SentenceTransformerTrainer{how}",
+                    "1.5",
+                    said(ratio),
+                    ratio["median"] >= 1.5,
+                ]
+                for how, ratio in ratios.items()
+            ),
             ["a second epoch's teacher vectors, share of a step", "0.02", f"{share:.4f}", bool(share < 0.02)],
         ],
         {
             "batch_size": options.batch_size,
             "steps": options.steps,
             "rates": rates,
-            "ratio": ratio,
+            "ratios": ratios,
             "teacher_share": share,
         },
         options.threads,
