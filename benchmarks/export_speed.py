@@ -18,6 +18,7 @@ import time
 from importlib import resources
 from pathlib import Path
 
+import measuring
 import numpy as np
 import onnxruntime
 import psutil
@@ -28,6 +29,7 @@ import egemma_lab as lab
 from egemma_lab.model import token_budget_batches
 from egemma_lab.quantize.llama_cpp import llama_server
 
+PROGRAMS = {"onnx": "onnxruntime", "gguf": "llama.cpp"}
 EXPORTS = [
     ("onnx", "f32"),
     ("onnx", "int8"),
@@ -98,6 +100,7 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         made = files(model, folder)
+        sizes = {(PROGRAMS[kind], precision): megabytes(path) for (kind, precision), path in made.items()}
         servers = {}
         ways = {("torch", "f32"): lambda texts: model.encode(texts, show_progress_bar=False)}
         for (kind, precision), path in made.items():
@@ -115,22 +118,30 @@ def main():
                 start = processor_time(servers.get(way))
                 encode(texts)
                 seconds[way].append(processor_time(servers.get(way)) - start)
-    sizes = {
-        ("onnxruntime" if kind == "onnx" else "llama.cpp", p): megabytes(path)
-        for (kind, p), path in made.items()
-    }
     base = np.array(seconds["torch", "f32"])
     print(f"{model.name}, {len(texts)} texts of {tokens / len(texts):.0f} tokens, {options.threads} threads")
     print(f"{'':<18} {'MB':>6} {'texts/s':>9} {'':>16} {'x torch':>8} {'':>14} {'least cosine':>13}")
+    figures = []
     for way, taken in seconds.items():
         rate, ratio = len(texts) / np.array(taken), base / np.array(taken)
         size = f"{sizes[way]:.1f}" if way in sizes else ""
-        spread = f"({rate.min():.0f} to {rate.max():.0f})"
+        rates = f"({rate.min():.0f} to {rate.max():.0f})"
         ratios = f"({ratio.min():.2f} to {ratio.max():.2f})"
         print(
-            f"{way[0]:<11} {way[1]:<6} {size:>6} {np.median(rate):>9.0f} {spread:>16} "
+            f"{way[0]:<11} {way[1]:<6} {size:>6} {np.median(rate):>9.0f} {rates:>16} "
             f"{np.median(ratio):>8.2f} {ratios:>16} {nearest[way]:>11.5f}"
         )
+        figures.append(
+            {
+                "program": way[0],
+                "precision": way[1],
+                "megabytes": sizes.get(way),
+                "texts a second": measuring.spread(rate, 1),
+                "times torch": measuring.spread(ratio),
+                "least cosine": float(nearest[way]),
+            }
+        )
+    measuring.record("export_speed", [], figures, options.threads)
 
 
 if __name__ == "__main__":
