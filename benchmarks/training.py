@@ -29,14 +29,13 @@ MAX_TOKENS = 128
 WARM = 2  # steps left out
 
 
-def ours(pairs, teacher, options, folder, profiler=None, **changes):
+def ours(pairs, teacher, options, folder, **changes):
     """Seconds of each step after the first."""
     ends = []
 
     class Watch:
         def on_step(self, state, row):
             ends.append(clock())
-            profiler and profiler.step()
 
     recipe = lab.Recipe(
         steps=options.steps,
@@ -120,12 +119,10 @@ def nearest_losses(model):
 
 def profile(pairs, teacher, options):
     """Print which operators a step's time goes to, largest first."""
-    wanted = torch.profiler.schedule(wait=0, warmup=WARM, active=options.steps - WARM)
-    with tempfile.TemporaryDirectory() as folder, torch.profiler.profile(schedule=wanted) as profiler:
-        ours(pairs, teacher, options, folder, profiler)
+    with tempfile.TemporaryDirectory() as folder, torch.profiler.profile() as profiler:
+        ours(pairs, teacher, options, folder)
     averages = profiler.key_averages()
     times = pd.Series({each.key: each.self_cpu_time_total for each in averages})
-    times = times[~times.index.str.startswith("ProfilerStep")]
     shares = (times / times.sum()).sort_values(ascending=False).head(16)
     print(markdown(shares.rename("share").rename_axis("operator").reset_index()))
 
