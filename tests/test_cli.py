@@ -336,9 +336,9 @@ def test_make_runs_the_stages_of_a_recipe_file(tmp_path, monkeypatch, capsys):
         "egemma_lab.train.stages.run_stages", lambda *given, **options: asked.append((given, options))
     )
     recipe, output = tmp_path / "recipe.yaml", tmp_path / "out"
-    flags = ["--data-dir", str(tmp_path), "--scale", "0.5", "--until", "first"]
+    flags = ["--data-dir", str(tmp_path), "--scale", "0.5", "--seed", "3", "--until", "first"]
     assert main(["make", str(recipe), "--output", str(output), *flags]) == 0
-    assert asked == [((recipe, output), {"data_dir": tmp_path, "scale": 0.5, "until": "first"})]
+    assert asked == [((recipe, output), {"data_dir": tmp_path, "scale": 0.5, "seed": 3, "until": "first"})]
     assert str(output / "final") in capsys.readouterr().out
 
 
