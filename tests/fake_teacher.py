@@ -5,6 +5,9 @@ import re
 import zlib
 
 import numpy as np
+import torch
+
+from egemma_lab.model.shared_words import TextTokens
 
 
 class FakeTeacher:
@@ -35,6 +38,19 @@ class FakeTeacher:
             vectors = vectors @ self.rotation
         vectors = vectors[:, : self.width]
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    def encode_tokens(self, texts, role="document"):
+        """Its tokens are words, so that a text's vector is the mean of its tokens'."""
+        tokens, vectors = [], []
+        for text in texts:
+            words = list(re.finditer(r"\w+", text.lower())) or [None]
+            ends = [0 if word is None else word.end() for word in words]
+            tokens.append(TextTokens(np.zeros(len(words), np.int64), np.array(ends, np.int64)))
+            vectors += [self._embed("" if word is None else word.group()) for word in words]
+        vectors = np.stack(vectors)
+        if self.rotation is not None:
+            vectors = vectors @ self.rotation
+        return tokens, torch.from_numpy(vectors[:, : self.width].astype(np.float32))
 
     def cut(self, width, rotation=None):
         return FakeTeacher(self.full_width, width, rotation)

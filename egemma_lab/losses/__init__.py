@@ -5,6 +5,7 @@ from .matching import embedding_matching_loss
 from .matryoshka import matryoshka_loss
 from .recipe import RecipeLoss, RecipeOutput
 from .spread_out import spread_out_loss
+from .words import word_matching_loss, word_means
 
 __all__ = [
     "RecipeLoss",
@@ -13,4 +14,6 @@ __all__ = [
     "embedding_matching_loss",
     "matryoshka_loss",
     "spread_out_loss",
+    "word_matching_loss",
+    "word_means",
 ]

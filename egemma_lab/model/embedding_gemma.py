@@ -129,9 +129,7 @@ class EmbeddingGemma(Encoder, nn.Module):
         """
         states = self.token_states(input_ids, attention_mask)  # (B, L, h)
         with torch.autocast(device_type=states.device.type, enabled=False):
-            pooled = self.pool(states, attention_mask)  # (B, h)
-            widened = self.dense_up(pooled.to(self.dense_up.weight.dtype))  # (B, 4h)
-            return F.normalize(self.dense_down(widened).float(), dim=-1)  # (B, d)
+            return self.project(self.pool(states, attention_mask))
 
     def pool(self, states, attention_mask):
         """One vector a text, as `config.pooling` says: (B, L, h), (B, L) -> (B, h), float32."""
@@ -139,6 +137,11 @@ class EmbeddingGemma(Encoder, nn.Module):
             return self.attention_pooling(states, attention_mask)
         by_name = {"mean": mean_pool, "first": first_pool, "last": last_pool}
         return by_name[self.config.pooling](states, attention_mask)
+
+    def project(self, pooled):
+        """Both Dense layers and normalisation: (B, h) -> (B, d), unit rows in float32."""
+        widened = self.dense_up(pooled.to(self.dense_up.weight.dtype))  # (B, 4h)
+        return F.normalize(self.dense_down(widened).float(), dim=-1)  # (B, d)
 
     def merged_dense(self):
         """The one matrix that both Dense layers amount to, dense_down @ dense_up: (d, h), float32."""

@@ -12,7 +12,8 @@ from tqdm.std import tqdm
 
 from egemma_lab.model.batching import is_out_of_memory, pad_batch, token_budget_batches
 from egemma_lab.model.prompts import document_prompt
-from egemma_lab.model.tokenizing import check_texts, token_ids
+from egemma_lab.model.shared_words import tokens_with_ends
+from egemma_lab.model.tokenizing import check_texts, clean_text, token_ids, whole_texts
 from egemma_lab.model.vector_codes import ranges_of_call, to_codes
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,16 @@ class Encoder:
         """
         return self._tokenize([prompt + text for text in check_texts(texts)], max_length)[0]
 
+    def tokenize_with_ends(self, texts, prompt="", max_length=None):
+        """As `tokenize`, but a `TextTokens` a text, which knows where in the text each token ends."""
+        limit, texts = self._limit(max_length), [clean_text(text) for text in check_texts(texts)]
+        return tokens_with_ends(whole_texts(self.tokenizer), texts, prompt, limit, self.tokenizer.eos_token_id)
+
     def _tokenize(self, texts, max_length=None):
+        limit = self._limit(max_length)
+        return token_ids(self.tokenizer, texts, limit)
+
+    def _limit(self, max_length):
         if self.tokenizer is None:
             raise ValueError(
                 "this model has no tokenizer: it takes token ids, model(input_ids, attention_mask)"
@@ -121,7 +131,7 @@ class Encoder:
                 f"max_length={limit} must lie between 3 (BOS, one token, EOS) "
                 f"and {self.config.text.max_position_embeddings}, the positions this model knows"
             )
-        return token_ids(self.tokenizer, texts, limit)
+        return limit
 
     def _encode(
         self,

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from egemma_lab.model.encode import LONG_INPUT
 from egemma_lab.model.minilm import MINILM, minilm_folder
@@ -53,6 +54,19 @@ class Teacher:
             raise FloatingPointError(f"teacher {self.name} gives NaN or infinity for {bad[:60]!r}")
         return vectors[[distinct[text] for text in texts]]
 
+    def encode_tokens(self, texts, role="document"):
+        """What the teacher says of every token: one `TextTokens` a text, and a tensor (U, width) of all their vectors.
+
+        The vectors follow one another in the order of the texts and are not of unit length: a text's mean over them,
+        brought to unit length, is its vector as `encode` gives it. ValueError for a teacher that does not pool by the
+        mean; TypeError names a text that is no string.
+
+        >>> tokens, vectors = load_teacher().encode_tokens(["two words"])
+        >>> len(tokens[0]), tokens[0].ends.tolist(), tuple(vectors.shape)
+        (4, [0, 3, 9, 0], (4, 384))
+        """
+        return self._encoder.embed_tokens(check_texts(texts), role)
+
     def cut(self, width, rotation=None):
         """This teacher with `width` columns: rotated (where a rotation is given), cut, back to unit length.
 
@@ -100,6 +114,12 @@ class _CutTeacher(Teacher):
         vectors = vectors[:, : self.width]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors / np.maximum(lengths, np.float32(1e-12))
+
+    def encode_tokens(self, texts, role="document"):
+        tokens, vectors = self.whole.encode_tokens(texts, role)
+        if self.rotation is not None:
+            vectors = vectors @ torch.from_numpy(self.rotation[:, : self.width]).to(vectors)
+        return tokens, vectors[:, : self.width]
 
 
 def load_teacher(

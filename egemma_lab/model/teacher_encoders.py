@@ -13,7 +13,8 @@ from egemma_lab.model.batching import pad_batch, token_budget_batches
 from egemma_lab.model.encode import CHUNK
 from egemma_lab.model.layout import NOTES
 from egemma_lab.model.saving import computed_weights
-from egemma_lab.model.tokenizing import clean_text
+from egemma_lab.model.shared_words import tokens_with_ends
+from egemma_lab.model.tokenizing import clean_text, whole_texts
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,20 @@ class LabEncoder:
     def embed(self, texts, role, batch_size, show_progress_bar):
         encode = self.model.encode_query if role == "query" else self.model.encode_document
         return encode(texts, batch_size=batch_size, show_progress_bar=show_progress_bar)
+
+    def embed_tokens(self, texts, role):
+        """(one `TextTokens` a text, the vectors of all their tokens (U, D)); see `Teacher.encode_tokens`."""
+        model = self.model
+        if model.config.pooling != "mean":
+            raise _no_token_vectors(self.name, f"it pools by {model.config.pooling!r}")
+        tokens = model.tokenize_with_ends(texts, model.prompts.get(role, ""), self.max_seq_length)
+        return tokens, _in_order(tokens, self._token_vectors, TOKEN_BUDGET.get(model.device.type, 1024))
+
+    @torch.inference_mode()
+    def _token_vectors(self, ids):
+        input_ids, attention_mask = pad_batch(ids, device=self.model.device)
+        states = self.model.token_states(input_ids, attention_mask)[attention_mask.bool()]  # (U, h)
+        return states.float() @ self.model.merged_dense().T
 
 
 class LibraryEncoder:
@@ -80,6 +95,26 @@ class LibraryEncoder:
         if not self.by_tokens:
             return self._by_library(texts, role, batch_size, show_progress_bar)
         return self._by_token_count(texts, role, batch_size, show_progress_bar)
+
+    def embed_tokens(self, texts, role):
+        """(one `TextTokens` a text, the vectors of all their tokens (U, D)); see `Teacher.encode_tokens`."""
+        pooling = next((m for m in self.model if type(m).__name__ == "Pooling"), None)
+        modes = [] if pooling is None else pooling.get_config_dict().get("pooling_mode", [])
+        others = [type(m).__name__ for m in list(self.model)[1:]]
+        if not self.by_tokens or set(others) - {"Pooling", "Normalize"} or modes not in ("mean", ["mean"]):
+            raise _no_token_vectors(self.name, f"its modules are {', '.join(others)}")
+        tokenizer, texts = self.model.tokenizer, [clean_text(text) for text in texts]
+        tokens = tokens_with_ends(
+            whole_texts(tokenizer), texts, self.prompts[role], self.max_seq_length, tokenizer.sep_token_id
+        )
+        with self._autocast():  # around all batches: weights are cast once
+            return tokens, _in_order(tokens, self._token_vectors, TOKEN_BUDGET.get(self.model.device.type, 1024))
+
+    @torch.inference_mode()
+    def _token_vectors(self, ids):
+        input_ids, attention_mask = pad_batch(ids, self.model.tokenizer.pad_token_id, self.model.device)
+        out = self.model[0]({"input_ids": input_ids, "attention_mask": attention_mask})
+        return out["token_embeddings"][attention_mask.bool()].float()  # (U, D)
 
     def _agrees(self, probe, by_library):
         if type(self.model[0]).__name__ != "Transformer" or not hasattr(self.model.tokenizer, "pad_token_id"):
@@ -136,6 +171,26 @@ class LibraryEncoder:
 
     def _autocast(self):
         return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
+
+
+def _in_order(tokens, encode, token_budget):
+    """The vectors of all tokens (U, D) in the order of their texts, computed by length in padded batches."""
+    if not tokens:
+        return encode([[0]])[:0]
+    lengths = [len(text) for text in tokens]
+    parts = [None] * len(tokens)
+    for batch in token_budget_batches(lengths, token_budget):
+        vectors = encode([tokens[index].ids for index in batch])
+        for index, part in zip(batch, vectors.split([lengths[index] for index in batch])):
+            parts[index] = part
+    return torch.cat(parts)
+
+
+def _no_token_vectors(name, why):
+    return ValueError(
+        f"teacher {name} says nothing of single tokens: {why}. Word by word only a teacher can be matched whose vector is "
+        "the mean of its tokens' vectors, brought to unit length"
+    )
 
 
 def open_sentence_transformer(folder, device=None):

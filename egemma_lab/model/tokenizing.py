@@ -42,6 +42,16 @@ def token_ids(tokenizer, texts, max_length):
 
     A text of more than `max_length` tokens is cut there, its EOS kept as the last one.
     """
+    backend = whole_texts(tokenizer)
+    ids = [encoding.ids for encoding in backend.encode_batch_fast([clean_text(text) for text in texts])]
+    cut = [index for index, row in enumerate(ids) if len(row) > max_length]
+    for index in cut:
+        ids[index] = cut_ids(ids[index], max_length, tokenizer.eos_token_id)
+    return ids, cut
+
+
+def whole_texts(tokenizer):
+    """The `tokenizers.Tokenizer` behind a fast tokenizer, neither cutting nor padding."""
     backend = tokenizer.backend_tokenizer
     if backend.truncation is not None:  # left behind by some earlier call of the tokenizer
         backend.no_truncation()
@@ -49,11 +59,7 @@ def token_ids(tokenizer, texts, max_length):
         backend.no_padding()
     if backend.encode_special_tokens != tokenizer.split_special_tokens:
         backend.encode_special_tokens = tokenizer.split_special_tokens
-    ids = [encoding.ids for encoding in backend.encode_batch_fast([clean_text(text) for text in texts])]
-    cut = [index for index, row in enumerate(ids) if len(row) > max_length]
-    for index in cut:
-        ids[index] = cut_ids(ids[index], max_length, tokenizer.eos_token_id)
-    return ids, cut
+    return backend
 
 
 def cut_ids(ids, max_length, eos_id):

@@ -17,6 +17,7 @@ from egemma_lab.train.out_of_memory import FittingStep, too_little_memory
 from egemma_lab.train.processes import agree, of_whole_batch, share_of_batch, shared_mean, shared_sum
 from egemma_lab.train.recipe import Recipe
 from egemma_lab.train.setup import Given, set_up
+from egemma_lab.train.word_steps import WordSteps
 
 TEACH_AHEAD = 256  # rows
 SHORT = 128  # tokens, see _plain_attention
@@ -124,8 +125,7 @@ def _loop(state, batches, interrupt):
     model, recipe, optimizer, accelerator = state.model, state.recipe, state.optimizer, state.accelerator
     parameters = [p for p in model.parameters() if p.requires_grad]
     first = state.step + 1
-    encode = encoder(model, state.precision, recipe.compile)
-    encode_and_backward = FittingStep(recipe.gradient_cache, retry=accelerator.num_processes == 1)
+    backward_of = WordSteps(state, parameters) if recipe.words else _BatchSteps(state, parameters)
     model.train()
 
     while not _over(state, interrupt):
@@ -133,15 +133,13 @@ def _loop(state, batches, interrupt):
         step = state.step + 1
         _seed_step(recipe.seed, step, accelerator.process_index)
         tokens = batches.next()
-        _teach_ahead(state, step, first)
-        loss = loss_over_batch(state, tokens)
+        if not recipe.words:
+            _teach_ahead(state, step, first)
         rate = learning_rate(recipe, step, _progress_within(state))
         for group in optimizer.param_groups:
             group["lr"] = rate
 
-        output = encode_and_backward(
-            encode, tokens.micro_batches, loss, parameters=parameters, backward=accelerator.backward
-        )
+        output = backward_of(tokens)
         sum_gradients(accelerator, parameters)
         gradient_norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm))
         terms = shared_mean(accelerator, output.terms)
@@ -164,6 +162,25 @@ def _loop(state, batches, interrupt):
         }
         batches.settle()
         state.emit("on_step", row)
+
+
+class _BatchSteps:
+    """Called with a step's `TokenBatch`: leaves the gradient of the recipe's loss over the whole batch."""
+
+    def __init__(self, state, parameters):
+        recipe = state.recipe
+        self.state, self.parameters = state, parameters
+        self.encode = encoder(state.model, state.precision, recipe.compile)
+        self.fitting = FittingStep(recipe.gradient_cache, retry=state.accelerator.num_processes == 1)
+
+    def __call__(self, tokens):
+        return self.fitting(
+            self.encode,
+            tokens.micro_batches,
+            loss_over_batch(self.state, tokens),
+            parameters=self.parameters,
+            backward=self.state.accelerator.backward,
+        )
 
 
 def _batches(state):

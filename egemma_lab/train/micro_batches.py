@@ -15,7 +15,7 @@ class TokenBatch:
     """One process's share of a batch, tokenised: anchors, then positives (if any), then negatives (if any)."""
 
     batch: object  # what the plan drew, cut to this process's rows
-    ids: list  # token ids of all texts
+    ids: list  # token ids of all texts; `TextTokens` where words are matched
     sides: int  # 1 for single texts, 2 for pairs, 3 with negatives
     order: list  # micro-batches of indices into ids, longest texts first
 
@@ -48,7 +48,8 @@ def tokenize_batch(model, batch, recipe):
         (batch.negatives, batch.positive_prompt),
     ]
     sides = [(texts, prompt) for texts, prompt in sides if texts is not None]
-    ids = [i for texts, prompt in sides for i in _token_ids(model, texts, prompt, recipe)]
+    tokenize = _with_ends if recipe.words else _token_ids
+    ids = [i for texts, prompt in sides for i in tokenize(model, texts, prompt, recipe)]
     order = token_budget_batches([len(i) for i in ids], recipe.token_budget)
     return TokenBatch(batch=batch, ids=ids, sides=len(sides), order=order)
 
@@ -76,10 +77,18 @@ def encoder(model, precision, compiled=False):
 
 
 def _token_ids(model, texts, prompt_name, recipe):
+    return model.tokenize(list(texts), prompt=_prompt(model, prompt_name), max_length=recipe.max_tokens)
+
+
+def _with_ends(model, texts, prompt_name, recipe):
+    prompt = _prompt(model, prompt_name)
+    return model.tokenize_with_ends(list(texts), prompt=prompt, max_length=recipe.max_tokens)
+
+
+def _prompt(model, prompt_name):
     if prompt_name is not None and prompt_name not in model.prompts:
         raise ValueError(f"prompt {prompt_name!r} is not one of this model's: {', '.join(model.prompts)}")
-    prompt = model.prompts[prompt_name] if prompt_name is not None else ""
-    return model.tokenize(list(texts), prompt=prompt, max_length=recipe.max_tokens)
+    return model.prompts[prompt_name] if prompt_name is not None else ""
 
 
 class Ahead:

@@ -75,6 +75,9 @@ class Recipe(RecipeFile):
     distance: of embedding matching: "l2" (a row's Euclidean distance), "squared_l2" or "cosine".
     match: the sides whose vectors are matched to the teacher's: the paper matches all three.
     weights: of the three terms in the total; those left out stay 1. Without a teacher `matching` must be 0.
+    words: weight of matching the teacher word by word beside text by text (`egemma_lab.losses.word_matching_loss`): a
+        text of twenty words then teaches twenty things. For single texts, a teacher that pools by the mean, and
+        weights of 0 for the terms between pairs; 0: off.
     seed: order of the data, fresh weights, dropout, probe texts: all randomness of a run.
     save_every: steps between checkpoints; keep_checkpoints: how many of the newest stay on disk. These two
         change nothing in the result and may differ when a run is resumed.
@@ -132,6 +135,7 @@ class Recipe(RecipeFile):
     distance: str = "l2"
     match: tuple[str, ...] = SIDES
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    words: float = 0.0
     seed: int = 0
     save_every: int = 200
     keep_checkpoints: int = 2
@@ -206,6 +210,7 @@ _CHECKS = {
     "distance": checks.one_of(*DISTANCES),
     "match": checks.some_of(*SIDES),
     "weights": checks.term_weights(*TERMS),
+    "words": checks.number(at_least=0),
     "seed": checks.whole(at_least=0, at_most=2**63 - 1),
     "save_every": checks.whole(at_least=1),
     "keep_checkpoints": checks.whole(at_least=1),

@@ -65,6 +65,7 @@ def set_up(given, stack):
     with accelerator.main_process_first():  # the first process fills the caches, the others find them
         mixture = as_mixture(given.pairs)
     _refuse_texts_without_matching(mixture, recipe, given.teacher)
+    _refuse_words_without_texts(mixture, recipe, given.teacher)
     share = accelerator.process_index, accelerator.num_processes
     plan = BatchPlan(mixture, recipe.batch_size, recipe.seed, share)
     # a resumed run keeps the precision it began with, wherever it is resumed
@@ -140,6 +141,18 @@ def _refuse_texts_without_matching(mixture, recipe, teacher):
         raise ValueError(
             f"source {alone[0]!r} has single texts, which only a teacher says something about: give a teacher "
             "and weights['matching'] above 0, or leave the source out"
+        )
+
+
+def _refuse_words_without_texts(mixture, recipe, teacher):
+    if not recipe.words:
+        return
+    pairs = [source.name for source in mixture if source.has_positives]
+    if pairs or teacher is None:
+        raise ValueError(
+            f"words={recipe.words:g} matches single texts to a teacher word by word: "
+            + ("give a teacher" if teacher is None else f"source {pairs[0]!r} holds pairs, open it with load_texts")
+            + ", or set words=0"
         )
 
 
