@@ -39,8 +39,8 @@ def word_matching_loss(student, student_words, teacher, teacher_words, count, di
 
     Returns a scalar in float32 or better, 0 for count = 0. ValueError for an unknown distance or another width.
 
-    Source: not in the EmbeddingGemma paper, whose teacher is matched text by text. Matching hidden states token by token
-    is TinyBERT's (arXiv 1909.10351), here over words, since the two tokenizers differ.
+    Source: not in the EmbeddingGemma paper, whose teacher is matched text by text. Matching hidden states token by
+    token is TinyBERT's (arXiv 1909.10351), here over words, since the two tokenizers differ.
 
     >>> states = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])
     >>> word_matching_loss(states, torch.tensor([0, 1, -1]), states[:2], torch.tensor([0, 1]), 2).item()

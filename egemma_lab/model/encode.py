@@ -114,7 +114,9 @@ class Encoder:
     def tokenize_with_ends(self, texts, prompt="", max_length=None):
         """As `tokenize`, but a `TextTokens` a text, which knows where in the text each token ends."""
         limit, texts = self._limit(max_length), [clean_text(text) for text in check_texts(texts)]
-        return tokens_with_ends(whole_texts(self.tokenizer), texts, prompt, limit, self.tokenizer.eos_token_id)
+        return tokens_with_ends(
+            whole_texts(self.tokenizer), texts, prompt, limit, self.tokenizer.eos_token_id
+        )
 
     def _tokenize(self, texts, max_length=None):
         limit = self._limit(max_length)

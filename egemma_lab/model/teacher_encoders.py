@@ -108,7 +108,9 @@ class LibraryEncoder:
             whole_texts(tokenizer), texts, self.prompts[role], self.max_seq_length, tokenizer.sep_token_id
         )
         with self._autocast():  # around all batches: weights are cast once
-            return tokens, _in_order(tokens, self._token_vectors, TOKEN_BUDGET.get(self.model.device.type, 1024))
+            return tokens, _in_order(
+                tokens, self._token_vectors, TOKEN_BUDGET.get(self.model.device.type, 1024)
+            )
 
     @torch.inference_mode()
     def _token_vectors(self, ids):
@@ -188,8 +190,8 @@ def _in_order(tokens, encode, token_budget):
 
 def _no_token_vectors(name, why):
     return ValueError(
-        f"teacher {name} says nothing of single tokens: {why}. Word by word only a teacher can be matched whose vector is "
-        "the mean of its tokens' vectors, brought to unit length"
+        f"teacher {name} says nothing of single tokens: {why}. Word by word only a teacher can be matched whose "
+        "vector is the mean of its tokens' vectors, brought to unit length"
     )
 
 

@@ -151,7 +151,11 @@ def _refuse_words_without_texts(mixture, recipe, teacher):
     if pairs or teacher is None:
         raise ValueError(
             f"words={recipe.words:g} matches single texts to a teacher word by word: "
-            + ("give a teacher" if teacher is None else f"source {pairs[0]!r} holds pairs, open it with load_texts")
+            + (
+                "give a teacher"
+                if teacher is None
+                else f"source {pairs[0]!r} holds pairs, open it with load_texts"
+            )
             + ", or set words=0"
         )
 

@@ -1,4 +1,4 @@
-"""A step of matching word by word: the student's text and word vectors pulled to the teacher's, micro-batch by micro-batch.
+"""A step of matching word by word: the student's vectors of texts and of words pulled to the teacher's.
 
 Every text's loss is its own, so a step adds up gradients one micro-batch at a time: its memory is that of one of them.
 The teacher speaks of tokens, of which there are too many to keep: it reads each batch as it comes.
@@ -39,6 +39,12 @@ class WordSteps:
     """
 
     def __init__(self, state, parameters):
+        pooling = state.model.config.pooling
+        if pooling != "mean":
+            raise ValueError(
+                f"words={state.recipe.words:g} needs a student that pools by the mean, and this one pools by {pooling!r}: only "
+                "a mean says something of each token; set words=0"
+            )
         self.state = state
         self.token_states = state.model.token_states
         if state.recipe.compile:
@@ -53,18 +59,24 @@ class WordSteps:
         sums = torch.zeros(2, dtype=torch.float64)
         for chunk in tokens.order:
             text, word = self._losses([tokens.ids[i] for i in chunk], [targets[i] for i in chunk])
-            state.accelerator.backward(recipe.weights["matching"] * text / texts + recipe.words * word / words)
+            state.accelerator.backward(
+                recipe.weights["matching"] * text / texts + recipe.words * word / words
+            )
             sums += torch.stack([text.detach(), word.detach()]).double().cpu()
         share = state.accelerator.num_processes  # terms are averaged over processes
         matching, of_words = (share * sums / torch.tensor([texts, words])).unbind()
         total = recipe.weights["matching"] * matching + recipe.words * of_words
-        return StepOutput({"loss": total, "matching": matching, "matching/query": matching, "words": of_words})
+        return StepOutput(
+            {"loss": total, "matching": matching, "matching/query": matching, "words": of_words}
+        )
 
     def _losses(self, tokens, targets):
         """Sums over texts and over words of one micro-batch."""
         model, distance = self.state.model, self.state.recipe.distance
         input_ids, mask = pad_batch([text.ids for text in tokens], device=model.device)
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=self.state.precision == "bfloat16"):
+        with torch.autocast(
+            model.device.type, dtype=torch.bfloat16, enabled=self.state.precision == "bfloat16"
+        ):
             states = self.token_states(input_ids, mask)  # (b, L, h)
         device = states.device
         texts = model.project(model.pool(states, mask))  # (b, d)

@@ -1,11 +1,12 @@
 """Judge the nano that `egemma-lab make` left behind, and put it into the package.
 
-    python experiments/nano/ship.py runs/nano --data-dir DATA
+    python experiments/nano/ship.py runs/nano-longer --data-dir DATA
+    python experiments/nano/ship.py runs/nano --recipe experiments/nano/recipe.yaml --data-dir DATA
 
 Writes `results.csv` and `results.json` (the suite at every width, with intervals, beside the teacher and BM25) into
-this folder; weights, tokenizer and model card to `egemma_lab/assets/nano`; the film of its training and the maps of
-the probe texts to `egemma_lab/assets/nano_replay`. DATA holds the evaluation sets (docs/evaluation.md). Figures that
-are there are not measured again; delete `results.csv` to measure anew.
+this folder; weights, tokenizer and model card to `egemma_lab/assets/nano`; the maps of the probe texts and, of a model
+made from raw text in one go, the film of its training to `egemma_lab/assets/nano_replay`. DATA holds the evaluation
+sets (docs/evaluation.md). Figures of the same model and data are not measured again.
 """
 
 import argparse
@@ -17,64 +18,107 @@ import pandas as pd
 import egemma_lab as lab
 from egemma_lab.evaluate import SUITE
 from egemma_lab.evaluate.table import record
+from egemma_lab.evaluate.tasks import find_task
+from egemma_lab.quantize.index import fingerprint
 from egemma_lab.train import model_card, record_coordinates, record_replay, ship, stage_facts
 from egemma_lab.train.stage_data import StageData
 from egemma_lab.train.staged_recipe import StagedRecipe
 
 HERE = Path(__file__).parent
 ASSETS = Path(lab.__file__).parent / "assets"
-COMMAND = "egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA"
+EARLIER = (
+    HERE / "first_hour.json"
+)  # the stages of recipe.yaml as they ran, for models that went on from there
+COMMANDS = (
+    "egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA",
+    "egemma-lab make experiments/nano/longer.yaml --output runs/nano-longer --data-dir DATA",
+)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("made", type=Path, help="what `egemma-lab make --output` wrote")
+    parser.add_argument("--recipe", type=Path, default=HERE / "longer.yaml", help="the file it was made with")
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
     arguments = parser.parse_args()
     made = arguments.made
-    recipe = StagedRecipe.from_yaml(HERE / "recipe.yaml")
+    recipe = StagedRecipe.from_yaml(arguments.recipe)
     model = lab.load_model(made / "final")
     model.name = recipe.name
 
     results = measured(model, recipe, arguments.data_dir)
     runs = stage_runs(made, recipe)
+    went_on = recipe.start["kind"] == "model"
+    earlier = json.loads(EARLIER.read_text()) if went_on else {"stages": [start_facts(recipe)], "tokens": 0}
     facts = [stage_facts(folder, name, what) for name, what, folder in runs]
-    facts += soups(made, recipe)
+    stages = [*earlier["stages"], *facts, *soups(made, recipe)]
+    tokens = earlier["tokens"] + sum(int(lab.load_run(run).history["tokens"].sum()) for _, _, run in runs)
 
     def card(shipment):
         return model_card(
             recipe.name,
             model=model,
-            stages=[start_facts(recipe), *facts],
-            sources=sources(recipe, facts),
+            stages=stages,
+            sources=sources(recipe),
             results=results,
-            recipe="experiments/nano/recipe.yaml",
-            command=COMMAND,
-            limits=limits(runs, facts),
+            recipe=f"experiments/nano/{arguments.recipe.name}",
+            command="\n".join(COMMANDS[: 2 if went_on else 1]),
+            limits=limits(tokens, stages),
             shipment=shipment,
         )
 
     print(ship(model, ASSETS / recipe.name, card=card))
-    record_replay({name: folder for name, _, folder in film(made, runs)}, ASSETS / f"{recipe.name}_replay")
+    shipped = {"shipped": fingerprint(lab.load_model(ASSETS / recipe.name))}  # of the rounded weights
+    notes = json.loads((HERE / "results.json").read_text())
+    (HERE / "results.json").write_text(json.dumps(notes | shipped, indent=1) + "\n")
+    if not went_on:  # the film shows a training from its first step
+        record_replay(
+            {name: folder for name, _, folder in film(made, runs)}, ASSETS / f"{recipe.name}_replay"
+        )
     record_coordinates(model, ASSETS / f"{recipe.name}_replay")
 
 
 def measured(model, recipe, data_dir):
-    """The suite's table, from results.csv where it is there."""
-    path = HERE / "results.csv"
-    if not path.exists():
-        teacher = lab.load_teacher(recipe.teacher["name"])
-        frame = lab.evaluate(
-            model, SUITE, dims=list(model.widths), baselines=["bm25", teacher], data_dir=data_dir
-        )
-        frame.to_csv(path, index=False)
-        (HERE / "results.json").write_text(json.dumps(record(frame), indent=1) + "\n")
-    return pd.read_csv(path).astype({"width": "Int64"})
+    """The suite's table: what stands in results.csv, and anew what is of another model or of other data."""
+    path, notes_path = HERE / "results.csv", HERE / "results.json"
+    known = pd.read_csv(path).astype({"width": "Int64"}) if path.exists() else pd.DataFrame()
+    before = json.loads(notes_path.read_text()) if path.exists() else {"data": {}}
+    notes = {"model": fingerprint(model), "data": {}}
+    tables = []
+    for task in SUITE:
+        opened = find_task(task, data_dir)
+        data = opened.load(None).fingerprint
+        rows = known[known["task"] == task] if before["data"].get(task) == data else known[:0]
+        if before.get("model") != notes["model"] and len(rows):
+            rows = rows[rows["model"] != recipe.name]
+        have = set(rows["model"]) if len(rows) else set()
+        baselines = ["bm25"] * opened.lexical + [recipe.teacher["name"]]
+        others = [name for name in baselines if name not in have]
+        if recipe.name not in have or others:
+            found = lab.evaluate(
+                model if recipe.name not in have else None,
+                [task],
+                dims=list(model.widths),
+                baselines=[lab.load_teacher(name) if name != "bm25" else name for name in others],
+                data_dir=data_dir,
+            )
+            notes = {**found.attrs, **notes}
+            rows = pd.concat([found, rows]) if len(rows) else found
+        tables.append(rows)
+        notes["data"][task] = data
+    frame = pd.concat(tables, ignore_index=True).astype({"width": "Int64"})
+    order = {name: number for number, name in enumerate([recipe.name, "bm25", recipe.teacher["name"]])}
+    frame = frame.sort_values("model", key=lambda names: names.map(order), kind="stable")
+    frame = frame.sort_values("task", key=lambda names: names.map(list(SUITE).index), kind="stable")
+    frame = frame.reset_index(drop=True)
+    frame.attrs = notes
+    frame.to_csv(path, index=False)
+    notes_path.write_text(json.dumps(record(frame), indent=1) + "\n")
+    return frame
 
 
-def limits(runs, facts):
-    tokens = sum(int(lab.load_run(folder).history["tokens"].sum()) for _, _, folder in runs)
-    minutes = sum(stage.get("minutes") or 0 for stage in facts)
+def limits(tokens, stages):
+    minutes = sum(stage.get("minutes") or 0 for stage in stages)
     return [
         f"It has seen {tokens:,} tokens in {minutes:,.0f} minutes of training; EmbeddingGemma saw about 320 billion.",
         "It knows English only, and best the kinds of text in the table above.",
@@ -139,7 +183,7 @@ def start_facts(recipe):
     }
 
 
-def sources(recipe, facts):
+def sources(recipe):
     """The data sets of the recipe, and the teacher, with their licences."""
     data = StageData(recipe.data)
     found = [

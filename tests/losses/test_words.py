@@ -34,7 +34,9 @@ def test_agrees_with_plain_loops(distance):
 
 def test_by_hand():
     # one word, cut in two by the student: the mean of (1, 0) and (0, 1) is at 45 degrees to the teacher's (1, 0)
-    loss = word_matching_loss(torch.eye(2), torch.tensor([0, 0]), torch.eye(2)[:1], torch.tensor([0]), 1, "cosine")
+    loss = word_matching_loss(
+        torch.eye(2), torch.tensor([0, 0]), torch.eye(2)[:1], torch.tensor([0]), 1, "cosine"
+    )
     assert loss.item() == pytest.approx(1 - 2**-0.5)
 
 

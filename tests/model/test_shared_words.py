@@ -1,5 +1,7 @@
 """The words that two tokenizers both see: by hand, against plain loops, and of real tokenizers on any text."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -70,10 +72,9 @@ def test_any_text_has_its_words_on_both_sides(text):
     assert (np.diff(words[words >= 0]) >= 0).all()
 
 
-def load_once(name, _loaded={}):
-    if name not in _loaded:
-        _loaded[name] = load_model("nano").tokenizer if name == "nano" else load_teacher()._encoder.model.tokenizer
-    return _loaded[name]
+@functools.cache
+def load_once(name):
+    return load_model("nano").tokenizer if name == "nano" else load_teacher()._encoder.model.tokenizer
 
 
 def test_the_prompt_counts_as_no_part_of_the_text(tokenizers):

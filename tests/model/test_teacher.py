@@ -66,11 +66,14 @@ def test_batching_and_order_change_nothing(minilm_teacher):
     assert (twice[0] == twice[1]).all()
 
 
-@pytest.mark.parametrize("make", [lambda teacher: teacher, lambda teacher: teacher.cut(64, np.eye(384)[::-1])])
+@pytest.mark.parametrize(
+    "make", [lambda teacher: teacher, lambda teacher: teacher.cut(64, np.eye(384)[::-1])]
+)
 def test_a_texts_vector_is_the_mean_of_its_tokens(minilm_teacher, make):
     teacher = make(minilm_teacher)
     tokens, vectors = teacher.encode_tokens(TEXTS)
-    assert len(vectors) == sum(map(len, tokens)) and vectors.shape[1] == teacher.width
+    assert len(vectors) == sum(map(len, tokens))
+    assert vectors.shape[1] == teacher.width
     means = torch.stack([part.mean(dim=0) for part in vectors.split([len(text) for text in tokens])])
     assert np.allclose(torch.nn.functional.normalize(means, dim=-1), teacher.encode(TEXTS), atol=1e-5)
 
@@ -81,7 +84,9 @@ def test_tokens_of_an_embedding_gemma_and_refusals(lab_folder, library_model, mi
     means = torch.stack([part.mean(dim=0) for part in vectors.split([len(text) for text in tokens])])
     wanted = teacher.encode(TEXTS, "query")
     assert np.allclose(torch.nn.functional.normalize(means, dim=-1), wanted, atol=1e-5)
-    assert all(text.ends.max() <= len(words) for text, words in zip(tokens, TEXTS))  # the prompt is not counted
+    assert all(
+        text.ends.max() <= len(words) for text, words in zip(tokens, TEXTS)
+    )  # the prompt is not counted
     assert minilm_teacher.encode_tokens([])[0] == []
     first_pooling = copy.deepcopy(library_model)
     for module in first_pooling:

@@ -38,7 +38,10 @@ def plain_loss(model, teacher, recipe):
             a, b = states[words == word].mean(0), said[others == word].mean(0)
             of_words.append((2 - 2 * cosine(a, b, dim=0)).sqrt())
     assert len(of_words) > 2 * len(of_texts)
-    return recipe.weights["matching"] * torch.stack(of_texts).mean() + recipe.words * torch.stack(of_words).mean()
+    return (
+        recipe.weights["matching"] * torch.stack(of_texts).mean()
+        + recipe.words * torch.stack(of_words).mean()
+    )
 
 
 @pytest.mark.parametrize("token_budget", [120, 4096])

@@ -16,7 +16,9 @@ from egemma_lab.train.processes import share_of_batch, shared_mean
 from egemma_lab.train.word_steps import WordSteps
 
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
-TEXTS = [f"{a} and {b} " + "make many " * i + "things" for i, (a, b) in enumerate(zip(NUMBERS, NUMBERS[::-1]))]
+TEXTS = [
+    f"{a} and {b} " + "make many " * i + "things" for i, (a, b) in enumerate(zip(NUMBERS, NUMBERS[::-1]))
+]
 
 
 def step(accelerator, token_budget):
