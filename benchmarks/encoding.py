@@ -4,7 +4,8 @@
 
 The texts are of mixed length: functions mined from the installed packages, their documentation, and the bundled
 topical texts, in random order, behind the document prompt. sentence-transformers gets the batch size that is best for
-it (tried on a tenth of the texts), and both tokenize, pad, embed and bring to unit length.
+it (tried on a tenth of the texts), and both tokenize, pad, embed and bring to unit length. Where the processor
+multiplies bfloat16, both also in that, each against sentence-transformers in float32.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from measuring import in_turns, record, said, spread
 
 import egemma_lab as lab
 from egemma_lab.model.folder import find_folder
+from egemma_lab.train.machine import best_precision
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
 
@@ -62,9 +64,19 @@ def main():
         "egemma_lab": lambda: model.encode_document(texts, show_progress_bar=False),
         "sentence-transformers": lambda: by_peer(texts, best),
     }
+    if best_precision("auto", torch.device("cpu")) == "bfloat16":
+        small = lab.load_model(options.model, device="cpu", dtype="bfloat16")
+        small_peer = SentenceTransformer(
+            str(find_folder(options.model)), device="cpu", model_kwargs={"dtype": "bfloat16"}
+        )
+        ways["egemma_lab, bfloat16"] = lambda: small.encode_document(texts, show_progress_bar=False)
+        ways["sentence-transformers, bfloat16"] = lambda: small_peer.encode_document(
+            texts, batch_size=best, show_progress_bar=False
+        )
     apart = np.abs(ways["egemma_lab"]() - ways["sentence-transformers"]()).max()
     seconds = in_turns(ways, options.rounds)
-    ratio = spread(seconds["sentence-transformers"] / seconds["egemma_lab"])
+    ratios = {way: spread(seconds["sentence-transformers"] / taken) for way, taken in seconds.items()}
+    ratio, small_ratio = ratios["egemma_lab"], ratios.get("egemma_lab, bfloat16")
     rates = {way: spread(len(texts) / taken, 0) for way, taken in seconds.items()}
     print({way: said(rate, " texts/s") for way, rate in rates.items()}, f"largest difference {apart:.1e}")
     record(
@@ -72,13 +84,25 @@ def main():
         [
             ["encoding, float32, times sentence-transformers", "1.5", said(ratio), ratio["median"] >= 1.5],
             ["largest difference of a coordinate", "1e-4", f"{apart:.1e}", bool(apart <= 1e-4)],
+            *(
+                [
+                    [
+                        "encoding, bfloat16, times the peer's float32",
+                        "2",
+                        said(small_ratio),
+                        small_ratio["median"] >= 2,
+                    ]
+                ]
+                if small_ratio
+                else []
+            ),
         ],
         {
             "texts": len(texts),
             "mean_tokens": float(lengths.mean()),
             "batch_size": best,
             "rates": rates,
-            "ratio": ratio,
+            "ratios": ratios,
         },
         options.threads,
     )

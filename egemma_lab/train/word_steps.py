@@ -42,8 +42,8 @@ class WordSteps:
         pooling = state.model.config.pooling
         if pooling != "mean":
             raise ValueError(
-                f"words={state.recipe.words:g} needs a student that pools by the mean, and this one pools by {pooling!r}: only "
-                "a mean says something of each token; set words=0"
+                f"words={state.recipe.words:g} needs a student that pools by the mean, and this one pools by "
+                f"{pooling!r}: only a mean says something of each token; set words=0"
             )
         self.state = state
         self.token_states = state.model.token_states
