@@ -25,7 +25,7 @@ import pandas as pd
 import egemma_lab as lab
 from egemma_lab.evaluate import SUITE, compare, main_metrics, markdown, record
 from egemma_lab.model.packed_weights import PACKED
-from egemma_lab.quantize import save_packed
+from egemma_lab.quantize import FORMATS, save_packed
 from egemma_lab.train import load_run
 from egemma_lab.train.staged_recipe import StagedRecipe
 
@@ -46,6 +46,7 @@ def main():
     )
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
     parser.add_argument("--tasks", nargs="+", default=SUITE, help="tasks to measure (default: the suite)")
+    parser.add_argument("--formats", nargs="+", default=FORMATS, help="formats to measure (default: all)")
     parser.add_argument("--limit", type=int, help="at most so many queries a task, to try it out")
     parser.add_argument("--output", type=Path, default=HERE)
     parser.add_argument("--ship", action="store_true", help="also put the trained variants into the package")
@@ -61,6 +62,8 @@ def main():
     mean = table[table["task"] == "mean"]
     print(markdown(mean[["format", "way", "bytes", "value", *SHARES, "lowest", "highest"]], digits=4))
     for format, least in TARGETS.items():
+        if format not in options.formats:
+            continue
         share = mean[(mean["format"] == format) & (mean["way"] == "trained")]["share"].item()
         print(f"{format}: {share:.4f} of float32, target {least} {'reached' if share >= least else 'missed'}")
     if options.ship:
@@ -74,6 +77,8 @@ def measured(options):
     tables = []
     for made in options.made:
         for format, folder in quantized_stages(made).items():
+            if format not in options.formats:
+                continue
             for way, inside in WAYS.items():
                 if way == "rounded" and made != first:
                     continue

@@ -51,7 +51,7 @@ def main():
     went_on = recipe.start["kind"] == "model"
     earlier = json.loads(EARLIER.read_text()) if went_on else {"stages": [start_facts(recipe)], "tokens": 0}
     facts = [stage_facts(folder, name, what) for name, what, folder in runs]
-    stages = [*earlier["stages"], *facts, *soups(made, recipe)]
+    stages = [*earlier["stages"], *in_order(recipe, facts + soups(made, recipe))]
     tokens = earlier["tokens"] + sum(int(lab.load_run(run).history["tokens"].sum()) for _, _, run in runs)
 
     def card(shipment):
@@ -156,6 +156,12 @@ def film(made, runs):
     rows = [json.loads(line) for line in (trials[0][2].parent / "trials.jsonl").read_text().splitlines()]
     best = max(rows, key=lambda row: row["score"])["folder"]
     return [run for run in runs if run not in trials or run[2].name == best]
+
+
+def in_order(recipe, facts):
+    """Facts of runs and soups as the recipe has their stages."""
+    names = [stage["name"] for stage in recipe.stages]
+    return sorted(facts, key=lambda fact: names.index(fact["name"].partition(" trial-")[0]))
 
 
 def soups(made, recipe):

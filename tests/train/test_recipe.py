@@ -6,6 +6,7 @@ import pytest
 from egemma_lab.train import Recipe
 
 EXTREMES = {
+    "words": 0.5,
     "steps": 7,
     "stop_after": 5,
     "batch_size": np.int64(16),
