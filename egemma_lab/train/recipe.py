@@ -76,8 +76,8 @@ class Recipe(RecipeFile):
     match: the sides whose vectors are matched to the teacher's: the paper matches all three.
     weights: of the three terms in the total; those left out stay 1. Without a teacher `matching` must be 0.
     words: weight of matching the teacher word by word beside text by text (`egemma_lab.losses.word_matching_loss`): a
-        text of twenty words then teaches twenty things. For single texts, a teacher that pools by the mean, and
-        weights of 0 for the terms between pairs; 0: off.
+        text of twenty words then teaches twenty things. For single texts alone, and a teacher and a student
+        that pool by the mean; 0: off.
     seed: order of the data, fresh weights, dropout, probe texts: all randomness of a run.
     save_every: steps between checkpoints; keep_checkpoints: how many of the newest stay on disk. These two
         change nothing in the result and may differ when a run is resumed.

@@ -5,19 +5,14 @@ The teacher speaks of tokens, of which there are too many to keep: it reads each
 """
 
 import dataclasses
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from egemma_lab.losses import embedding_matching_loss, word_matching_loss
+from egemma_lab.losses import RecipeOutput, embedding_matching_loss, word_matching_loss
 from egemma_lab.model.batching import pad_batch
 from egemma_lab.model.shared_words import shared_words
 from egemma_lab.train.processes import shared_sum
-
-
-class StepOutput(NamedTuple):
-    terms: dict
 
 
 @dataclasses.dataclass
@@ -38,7 +33,7 @@ class WordSteps:
     `fit_teacher` gives: as wide as the student.
     """
 
-    def __init__(self, state, parameters):
+    def __init__(self, state):
         pooling = state.model.config.pooling
         if pooling != "mean":
             raise ValueError(
@@ -66,9 +61,8 @@ class WordSteps:
         share = state.accelerator.num_processes  # terms are averaged over processes
         matching, of_words = (share * sums / torch.tensor([texts, words])).unbind()
         total = recipe.weights["matching"] * matching + recipe.words * of_words
-        return StepOutput(
-            {"loss": total, "matching": matching, "matching/query": matching, "words": of_words}
-        )
+        terms = {"loss": total, "matching": matching, "matching/query": matching, "words": of_words}
+        return RecipeOutput(total, terms)
 
     def _losses(self, tokens, targets):
         """Sums over texts and over words of one micro-batch."""

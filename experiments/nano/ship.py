@@ -26,9 +26,8 @@ from egemma_lab.train.staged_recipe import StagedRecipe
 
 HERE = Path(__file__).parent
 ASSETS = Path(lab.__file__).parent / "assets"
-EARLIER = (
-    HERE / "first_hour.json"
-)  # the stages of recipe.yaml as they ran, for models that went on from there
+# the stages of recipe.yaml as they ran, for models that went on from there
+EARLIER = HERE / "first_hour.json"
 COMMANDS = (
     "egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA",
     "egemma-lab make experiments/nano/longer.yaml --output runs/nano-longer --data-dir DATA",

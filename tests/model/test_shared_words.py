@@ -16,7 +16,7 @@ ENDS = st.lists(st.integers(0, 12), max_size=12).map(sorted)
 
 @pytest.fixture(scope="module")
 def tokenizers():
-    return whole_texts(load_model("nano").tokenizer), whole_texts(load_teacher()._encoder.model.tokenizer)
+    return whole_texts(load_once("nano")), whole_texts(load_once("teacher"))
 
 
 def test_by_hand():
