@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import math
 import time
-import warnings
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from egemma_lab.train.language_run import LanguageRun
 from egemma_lab.train.language_setup import set_up_language
 from egemma_lab.train.micro_batches import Ahead
 from egemma_lab.train.optimizer import learning_rate
-from egemma_lab.train.out_of_memory import cut, forget_attempt, too_little_memory
+from egemma_lab.train.out_of_memory import Fitting, cut, too_little_memory
 
 _TRAINING, _MEASURING = 1, 2  # streams of random numbers
 
@@ -65,7 +64,7 @@ def run_language(job):
 def _loop(state, blocks, interrupt):
     model, recipe, optimizer = state.model, state.recipe, state.optimizer
     parameters = [p for p in model.parameters() if p.requires_grad]
-    fitting_losses = FittingLosses()
+    fitting = Fitting()
     every = recipe.evaluate_every or max(1, recipe.steps // 10)
     model.train()
 
@@ -80,7 +79,7 @@ def _loop(state, blocks, interrupt):
             rate = learning_rate(recipe, step, (step - 0.5) / state.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            losses = fitting_losses(model, upcoming.next(), state.precision, parameters)
+            losses = _fitting_losses(fitting, model, upcoming.next(), state.precision, parameters)
             gradient_norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm))
             if not math.isfinite(losses["loss"] + gradient_norm):
                 raise FloatingPointError(
@@ -106,34 +105,15 @@ def _loop(state, blocks, interrupt):
             state.emit("on_step", row)
 
 
-class FittingLosses:
-    """Losses and gradients of a step; where memory is too small, once more with every part of the blocks cut into 2, 4,
-    8, ... and so from then on. They are sums over blocks, so both stay the same up to rounding."""
+def _fitting_losses(fitting, model, parts, precision, parameters):
+    """Losses and gradients of a step. They are sums over blocks, so both stay the same, up to rounding, where memory
+    is too small and every part of the blocks is cut up."""
 
-    def __init__(self):
-        self.cuts = 1
+    def step():
+        pieces = [piece for part in parts for piece in part.cut(fitting.parts)]
+        return _losses(model, pieces, precision, backward=True)
 
-    def __call__(self, model, parts, precision, parameters):
-        tried = self.cuts
-        while True:
-            pieces = [piece for part in parts for piece in part.cut(self.cuts)]
-            try:
-                losses = _losses(model, pieces, precision, backward=True)
-            except (RuntimeError, MemoryError) as error:
-                if all(len(piece.inputs[0]) == 1 for piece in pieces) or not is_out_of_memory(error):
-                    raise
-            else:
-                break
-            # behind the except block: what the failed attempt held is free by now
-            self.cuts *= 2
-            forget_attempt(parameters)
-        if tried != self.cuts:
-            warnings.warn(
-                f"memory is too small for this token_budget: from here on its parts are cut into {self.cuts}. The "
-                "gradient is the same, a step takes longer; a smaller token_budget spares the attempt",
-                stacklevel=2,
-            )
-        return losses
+    return fitting.attempt(step, max(len(part.inputs[0]) for part in parts), parameters)
 
 
 def _losses(model, parts, precision, backward=False):

@@ -125,7 +125,7 @@ def _loop(state, batches, interrupt):
     model, recipe, optimizer, accelerator = state.model, state.recipe, state.optimizer, state.accelerator
     parameters = [p for p in model.parameters() if p.requires_grad]
     first = state.step + 1
-    backward_of = WordSteps(state) if recipe.words else _BatchSteps(state, parameters)
+    backward_of = (WordSteps if recipe.words else _BatchSteps)(state, parameters)
     model.train()
 
     while not _over(state, interrupt):

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from egemma_lab.losses import RecipeOutput, embedding_matching_loss, word_matching_loss
 from egemma_lab.model.batching import pad_batch
 from egemma_lab.model.shared_words import shared_words
+from egemma_lab.train.out_of_memory import Fitting, cut
 from egemma_lab.train.processes import shared_sum
 
 
@@ -33,14 +34,15 @@ class WordSteps:
     `fit_teacher` gives: as wide as the student.
     """
 
-    def __init__(self, state):
+    def __init__(self, state, parameters):
         pooling = state.model.config.pooling
         if pooling != "mean":
             raise ValueError(
                 f"words={state.recipe.words:g} needs a student that pools by the mean, and this one pools by "
                 f"{pooling!r}: only a mean says something of each token; set words=0"
             )
-        self.state = state
+        self.state, self.parameters = state, parameters
+        self.fitting = Fitting(retry=state.accelerator.num_processes == 1)
         self.token_states = state.model.token_states
         if state.recipe.compile:
             self.token_states = torch.compile(self.token_states, dynamic=True)
@@ -51,13 +53,18 @@ class WordSteps:
         targets = word_targets(state.teacher.teacher, tokens.batch.anchors, tokens.ids)
         texts = shared_sum(state.accelerator, len(targets))
         words = max(1, shared_sum(state.accelerator, sum(target.count for target in targets)))
-        sums = torch.zeros(2, dtype=torch.float64)
-        for chunk in tokens.order:
-            text, word = self._losses([tokens.ids[i] for i in chunk], [targets[i] for i in chunk])
-            state.accelerator.backward(
-                recipe.weights["matching"] * text / texts + recipe.words * word / words
-            )
-            sums += torch.stack([text.detach(), word.detach()]).double().cpu()
+
+        def step():
+            sums = torch.zeros(2, dtype=torch.float64)
+            for chunk in (piece for whole in tokens.order for piece in cut(whole, self.fitting.parts)):
+                text, word = self._losses([tokens.ids[i] for i in chunk], [targets[i] for i in chunk])
+                state.accelerator.backward(
+                    recipe.weights["matching"] * text / texts + recipe.words * word / words
+                )
+                sums += torch.stack([text.detach(), word.detach()]).double().cpu()
+            return sums
+
+        sums = self.fitting.attempt(step, max(map(len, tokens.order)), self.parameters)
         share = state.accelerator.num_processes  # terms are averaged over processes
         matching, of_words = (share * sums / torch.tensor([texts, words])).unbind()
         total = recipe.weights["matching"] * matching + recipe.words * of_words

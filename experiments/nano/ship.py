@@ -1,12 +1,13 @@
 """Judge the nano that `egemma-lab make` left behind, and put it into the package.
 
-    python experiments/nano/ship.py runs/nano-longer --data-dir DATA
+    python experiments/nano/ship.py runs/nano-finetuned --data-dir DATA
     python experiments/nano/ship.py runs/nano --recipe experiments/nano/recipe.yaml --data-dir DATA
 
 Writes `results.csv` and `results.json` (the suite at every width, with intervals, beside the teacher and BM25) into
-this folder; weights, tokenizer and model card to `egemma_lab/assets/nano`; the maps of the probe texts and, of a model
-made from raw text in one go, the film of its training to `egemma_lab/assets/nano_replay`. DATA holds the evaluation
-sets (docs/evaluation.md). Figures of the same model and data are not measured again.
+this folder; how the recipe ran to `ran`, for the cards of models that go on from there; weights, tokenizer and model
+card to `egemma_lab/assets/nano`; the maps of the probe texts and, of a model made from raw text in one go, the film of
+its training to `egemma_lab/assets/nano_replay`. DATA holds the evaluation sets (docs/evaluation.md). Figures of the
+same model and data are not measured again.
 """
 
 import argparse
@@ -20,24 +21,23 @@ from egemma_lab.evaluate import SUITE
 from egemma_lab.evaluate.table import record
 from egemma_lab.evaluate.tasks import find_task
 from egemma_lab.quantize.index import fingerprint
-from egemma_lab.train import model_card, record_coordinates, record_replay, ship, stage_facts
+from egemma_lab.train import Recipe, model_card, record_coordinates, record_replay, ship, stage_facts
 from egemma_lab.train.stage_data import StageData
 from egemma_lab.train.staged_recipe import StagedRecipe
 
 HERE = Path(__file__).parent
 ASSETS = Path(lab.__file__).parent / "assets"
-# the stages of recipe.yaml as they ran, for models that went on from there
-EARLIER = HERE / "first_hour.json"
-COMMANDS = (
-    "egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA",
-    "egemma-lab make experiments/nano/longer.yaml --output runs/nano-longer --data-dir DATA",
-)
+RAN = HERE / "ran"  # the stages of every recipe as they ran
+# in the order in which they go on from each other
+OUTPUTS = {"recipe": "runs/nano", "longer": "runs/nano-longer", "finetuning": "runs/nano-finetuned"}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("made", type=Path, help="what `egemma-lab make --output` wrote")
-    parser.add_argument("--recipe", type=Path, default=HERE / "longer.yaml", help="the file it was made with")
+    parser.add_argument(
+        "--recipe", type=Path, default=HERE / "finetuning.yaml", help="the file it was made with"
+    )
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
     arguments = parser.parse_args()
     made = arguments.made
@@ -47,11 +47,11 @@ def main():
 
     results = measured(model, recipe, arguments.data_dir)
     runs = stage_runs(made, recipe)
-    went_on = recipe.start["kind"] == "model"
-    earlier = json.loads(EARLIER.read_text()) if went_on else {"stages": [start_facts(recipe)], "tokens": 0}
-    facts = [stage_facts(folder, name, what) for name, what, folder in runs]
-    stages = [*earlier["stages"], *in_order(recipe, facts + soups(made, recipe))]
-    tokens = earlier["tokens"] + sum(int(lab.load_run(run).history["tokens"].sum()) for _, _, run in runs)
+    write_ran(arguments.recipe.stem, made, recipe, runs)
+    chain = list(OUTPUTS)[: list(OUTPUTS).index(arguments.recipe.stem) + 1]
+    ran = [json.loads((RAN / f"{name}.json").read_text()) for name in chain]
+    stages = [stage for part in ran for stage in part["stages"]]
+    tokens = sum(part["tokens"] for part in ran)
 
     def card(shipment):
         return model_card(
@@ -61,8 +61,8 @@ def main():
             sources=sources(recipe),
             results=results,
             recipe=f"experiments/nano/{arguments.recipe.name}",
-            command="\n".join(COMMANDS[: 2 if went_on else 1]),
-            limits=limits(tokens, stages),
+            command="\n".join(command(name) for name in chain),
+            limits=limits(tokens, stages, longest(recipe)),
             shipment=shipment,
         )
 
@@ -70,7 +70,7 @@ def main():
     shipped = {"shipped": fingerprint(lab.load_model(ASSETS / recipe.name))}  # of the rounded weights
     notes = json.loads((HERE / "results.json").read_text())
     (HERE / "results.json").write_text(json.dumps(notes | shipped, indent=1) + "\n")
-    if not went_on:  # the film shows a training from its first step
+    if len(chain) == 1:  # the film shows a training from its first step
         record_replay(
             {name: folder for name, _, folder in film(made, runs)}, ASSETS / f"{recipe.name}_replay"
         )
@@ -116,13 +116,32 @@ def measured(model, recipe, data_dir):
     return frame
 
 
-def limits(tokens, stages):
+def write_ran(name, made, recipe, runs):
+    """`ran/<name>.json`: the facts of every stage in the recipe's order, and the tokens seen."""
+    start = [start_facts(recipe)] if recipe.start["kind"] != "model" else []
+    facts = [stage_facts(folder, name, what) for name, what, folder in runs]
+    tokens = sum(int(lab.load_run(folder).history["tokens"].sum()) for _, _, folder in runs)
+    ran = {"tokens": tokens, "stages": [*start, *in_order(recipe, facts + soups(made, recipe))]}
+    RAN.mkdir(exist_ok=True)
+    (RAN / f"{name}.json").write_text(json.dumps(ran, indent=1) + "\n")
+
+
+def command(name):
+    return f"egemma-lab make experiments/nano/{name}.yaml --output {OUTPUTS[name]} --data-dir DATA"
+
+
+def longest(recipe):
+    """The most tokens of a text in any stage."""
+    return max(Recipe(**stage["recipe"]).max_tokens for stage in recipe.stages if "recipe" in stage)
+
+
+def limits(tokens, stages, max_tokens):
     minutes = sum(stage.get("minutes") or 0 for stage in stages)
     return [
         f"It has seen {tokens:,} tokens in {minutes:,.0f} minutes of training; EmbeddingGemma saw about 320 billion.",
         "It knows English only, and best the kinds of text in the table above.",
         "It learnt from all-MiniLM-L6-v2 and carries over what that model gets wrong, its biases included.",
-        "It reads up to 2,048 tokens but was trained on at most 128; longer texts are read with less practice.",
+        f"It reads up to 2,048 tokens but was trained on at most {max_tokens}: of longer texts it has seen none.",
         "python-docs is the one evaluation set whose kind of text it was trained on, from other packages.",
         "One seed: how far the figures would move with another is not known.",
     ]

@@ -208,7 +208,7 @@ def test_a_language_run_in_too_little_memory_is_the_run(make_micro, tmp_path, mo
     make_micro().save_pretrained(tmp_path / "decoder")
     whole, sizes = run(tmp_path / "whole"), []
     limited_language(monkeypatch, kind, 1, sizes)
-    with pytest.warns(UserWarning, match="memory is too small for this token_budget") as record:
+    with pytest.warns(UserWarning, match="memory is too small for this batch") as record:
         small = run(tmp_path / "small")
     said = [str(each.message) for each in record if "memory is too small" in str(each.message)]
     assert len(said) == len(set(said))  # a word for each new size, none for going on with it

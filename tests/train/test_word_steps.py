@@ -12,6 +12,7 @@ from worded import TEXTS, step
 from egemma_lab.data import Source, load_pairs, load_texts
 from egemma_lab.model.shared_words import shared_words
 from egemma_lab.train import Recipe
+from egemma_lab.train.word_steps import WordSteps
 
 ALONE = SimpleNamespace(num_processes=1)
 SETTINGS = {"weights": {"contrastive": 0, "spread_out": 0}, "words": 1.0, "teacher": FakeTeacher(64)}
@@ -54,6 +55,25 @@ def test_the_gradient_is_that_of_plain_loops(token_budget):
     assert terms["loss"] == pytest.approx(loss.item(), rel=1e-6)
     assert expected.norm() > 1e-3
     assert torch.allclose(flat, expected, atol=1e-6 * expected.abs().max())
+
+
+@pytest.mark.parametrize("token_budget", [120, 4096])
+def test_a_step_in_too_little_memory_has_the_same_gradient(monkeypatch, token_budget):
+    """Room for two texts at once; with the small budget the first micro-batch has left its gradient by then."""
+    expected, terms, _ = step(ALONE, 4096)
+    losses, sizes = WordSteps._losses, []
+
+    def small(self, tokens, targets):
+        sizes.append(len(tokens))
+        if len(tokens) > 2 or len(sizes) == 2:
+            raise torch.OutOfMemoryError
+        return losses(self, tokens, targets)
+
+    monkeypatch.setattr(WordSteps, "_losses", small)
+    with pytest.warns(UserWarning, match="micro-batches cut into"):
+        found, their_terms, _ = step(ALONE, token_budget)
+    assert torch.allclose(found, expected, rtol=0, atol=1e-6 * expected.abs().max())
+    assert their_terms == pytest.approx(terms, rel=1e-6)
 
 
 def test_several_processes_have_the_gradient_of_one(tmp_path):

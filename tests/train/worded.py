@@ -37,7 +37,7 @@ def step(accelerator, token_budget):
         teacher=SimpleNamespace(teacher=FakeTeacher(64)),
     )
     parameters = list(model.parameters())
-    output = WordSteps(state)(tokens)
+    output = WordSteps(state, parameters)(tokens)
     sum_gradients(accelerator, parameters)
     flat = torch.cat([parameter.grad.flatten() for parameter in parameters])
     return flat, shared_mean(accelerator, output.terms), state
