@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from egemma_lab.experiments.marks import between_marks
+
 FOLDER = Path(__file__).parent
 NAMES = (
     "startup",
@@ -23,7 +25,6 @@ NAMES = (
     "streaming",
     "memory",
 )
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def table():
@@ -55,8 +56,7 @@ def main():
         if subprocess.run([sys.executable, FOLDER / f"{name}.py"]).returncode:
             failed.append(name)
     page = FOLDER / "README.md"
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}", "utf-8")
+    page.write_text(between_marks(page.read_text("utf-8"), "results", table()), "utf-8")
     print(f"wrote {page}" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
     return int(bool(failed))
 

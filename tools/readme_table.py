@@ -13,6 +13,7 @@ import sys
 
 import nbformat
 
+from egemma_lab.experiments.marks import between_marks
 from notebook_header import ROOT
 
 # notebook -> (what it teaches, which of its stored pictures shows it best, counted from 0)
@@ -75,7 +76,6 @@ PATHS = {
                    "06_matryoshka"),
     "Practitioner": ("00_start_here", "02_the_model", "09_train_on_a_gpu", "10_judge_and_ship"),
 }  # fmt: skip
-BEGIN, END = "<!-- notebooks:begin -->\n", "<!-- notebooks:end -->"
 PICTURES = ROOT / "docs" / "pictures"
 WIDTH = 320  # pixels of a small picture; shown at 160
 _MINUTES = re.compile(r"\| Time \| about (\d+)")
@@ -141,16 +141,12 @@ def table(notebooks):
     for path, names in PATHS.items():
         steps = [f"[{name[:2]}](notebooks/{name}.ipynb)" if name in notebooks else name[:2] for name in names]
         lines.append(f"\n**{path}**: " + ", ".join(steps) + ".")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def rewritten(readme, notebooks):
     """The text `readme` with its table made anew."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"README.md lacks the marks {BEGIN.strip()} and {END}")
-    return before + BEGIN + table(notebooks) + END + after
+    return between_marks(readme, "notebooks", table(notebooks))
 
 
 def main(arguments=None):

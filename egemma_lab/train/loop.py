@@ -20,7 +20,7 @@ from egemma_lab.train.setup import Given, set_up
 from egemma_lab.train.word_steps import WordSteps
 
 TEACH_AHEAD = 256  # rows
-SHORT = 128  # tokens, see _plain_attention
+SHORT = 256  # tokens, see _plain_attention
 
 
 def train(

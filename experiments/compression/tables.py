@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 import egemma_lab as lab
+from egemma_lab.experiments.marks import between_marks
 from egemma_lab.quantize import FORMATS
 
 HERE = Path(__file__).parent
@@ -103,15 +104,6 @@ def mean_rows(name):
 
 def interval(row):
     return f"{row['share']:.3f} ({row['share_low']:.3f} to {row['share_high']:.3f})"
-
-
-def between_marks(text, name, table):
-    """The text with the lines between the two marks replaced. ValueError where the marks are not there."""
-    start, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    if text.count(start) != 1 or text.count(end) != 1:
-        raise ValueError(f"the README must hold {start} and {end} once each")
-    before, rest = text.split(start)
-    return f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}"
 
 
 def with_section(card, section):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from egemma_lab.experiments.marks import between_marks
+
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
 TEACHER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -26,9 +28,7 @@ AIMS = {"teacher": 0.92, "narrow": 0.95}
 
 
 def main():
-    start, end = "<!-- nano:begin -->", "<!-- nano:end -->"
-    before, rest = README.read_text(encoding="utf-8").split(start)
-    README.write_text(f"{before}{start}\n{section()}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    README.write_text(between_marks(README.read_text(encoding="utf-8"), "nano", section()), encoding="utf-8")
     print(section())
 
 
@@ -49,8 +49,8 @@ def section():
 def sentence(found):
     kept, narrow, cut = shares(found)
     return (
-        f"Over {', '.join(COMPARED[:-1])} and {COMPARED[-1]} it keeps {kept:.0%} of its teacher on average, where "
-        f"{AIMS['teacher']:.0%} is the aim; at width 64 it keeps {narrow:.0%} of\nits own full width, where the aim is "
+        f"Over {', '.join(COMPARED[:-1])} and {COMPARED[-1]} it keeps {kept:.0%} of its teacher on average, where\n"
+        f"{AIMS['teacher']:.0%} is the aim; at width 64 it keeps {narrow:.0%} of its own full width, where the aim is\n"
         f"{AIMS['narrow']:.0%} (the teacher itself, cut to 64, keeps {cut:.0%} of its full width)."
     )
 
