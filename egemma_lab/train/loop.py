@@ -239,7 +239,8 @@ def _plain_attention(model, recipe):
     """Attention as plain products on a CPU and short texts: there they beat PyTorch's fused kernel.
 
     Measured for a nano of four layers with its backward pass, one thread of a Xeon: 1.3 times the speed at 20
-    tokens, 1.2 at 128, 0.8 at 512.
+    tokens, 1.2 at 128, 0.8 at 512. The bundled nano in bfloat16, two threads of an AMD Zen 4, compiled: 1.4 times on
+    sentences, 1.25 on texts of up to 192 tokens.
     """
     config = model.text_model.config
     before = config._attn_implementation

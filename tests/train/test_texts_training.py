@@ -115,7 +115,7 @@ def test_short_texts_are_trained_with_plain_attention_and_the_model_keeps_its_ow
 
     pairs = [(text, f"{text} again") for text in TEXTS]
     short = run_it("micro", pairs, tmp_path / "short", callbacks=[Look()], steps=1, max_tokens=64)
-    long = run_it("micro", pairs, tmp_path / "long", callbacks=[Look()], steps=1, max_tokens=200)
+    long = run_it("micro", pairs, tmp_path / "long", callbacks=[Look()], steps=1, max_tokens=300)
     assert seen == ["eager", "sdpa"]
     assert short.model.text_model.config._attn_implementation == "sdpa"
     # the same sums in another order
