@@ -19,15 +19,17 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	&& command -v $$p && break; done)
 
 NOTEBOOK ?= notebooks/00_start_here.ipynb
+# The recipes' files, for `make nano`; without them the Hub's sets are taken.
+FILES = $(if $(DATA),--data-dir $(DATA))
 # Jupyter refuses to start as root (the usual user in a container) unless told; it listens on 127.0.0.1 only.
 ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test bench test-browser test-colab test-faults test-oldest test-newest audit lint format notebooks docs urls constraints clean
+.PHONY: help lab setup test bench test-browser test-colab test-faults test-oldest test-newest audit lint format nano notebooks docs urls constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
-	@echo '  options: PYTHON=python3.12  NOTEBOOK=notebooks/NN_name.ipynb  LAB_ARGS="--no-browser --port=8899"'
+	@echo '  options: PYTHON=python3.12  NOTEBOOK=notebooks/NN_name.ipynb  LAB_ARGS="--no-browser --port=8899"  DATA=folder'
 
 lab: $(VENV)/.lab ## install what the notebooks need (first call only) and open JupyterLab
 	$(BIN)/jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ROOT_ARGS) $(LAB_ARGS)
@@ -65,6 +67,11 @@ format: $(VENV)/.all ## format and fix what can be fixed, then carry the scripts
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python tools/notebooks.py sync
+
+nano: $(VENV)/.all ## the bundled nano from raw text in about four hours, resumed where it was stopped: DATA=folder
+	$(BIN)/egemma-lab make experiments/nano/recipe.yaml --output runs/nano $(FILES)
+	$(BIN)/egemma-lab make experiments/nano/longer.yaml --output runs/nano-longer $(FILES)
+	$(BIN)/egemma-lab make experiments/nano/finetuning.yaml --output runs/nano-finetuned $(FILES)
 
 notebooks: $(VENV)/.all ## scripts -> notebooks, executed in full, with static pictures
 	$(BIN)/python tools/notebooks.py sync

@@ -821,7 +821,7 @@ guess.reveal(
     f"{lost['retrieval']:.1f} points against {lost['similarity']:.1f}. The nano agrees in kind and not in amount: at a "
     f"quarter of its width it keeps {quarter['nano, retrieval (xquad)']:.2f} of its retrieval and "
     f"{quarter['nano, similarity (stsb)']:.2f} of its similarity, less of both than the paper's model at a sixth. It has "
-    "a third of the columns to begin with, and was trained for two hours.",
+    "a third of the columns to begin with, and was trained for a few hours.",
 )
 
 # %% [markdown]

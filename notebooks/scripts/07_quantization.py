@@ -665,7 +665,7 @@ columns = ["questions encoded by", "MB", "mean cosine to the nano's", "exact ten
 Table(pd.DataFrame(rows, columns=columns), digits=3, caption="The texts stay encoded by the nano")
 
 # %% [markdown]
-# Measured on the whole suite, with and without training under rounding, beside what the paper reports for its own
+# Measured on five tasks of the suite, with and without training under rounding, beside what the paper reports for its own
 # variants (Table 1 of [arXiv:2509.20354](https://arxiv.org/abs/2509.20354): multilingual MTEB, mean over tasks, 308M
 # parameters, all trained under rounding, no intervals printed):
 
