@@ -22,12 +22,13 @@ _PACKAGES = {"gguf": ("gguf",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
 
 # The largest 1 - cosine between the vectors of a file and those of the model with the same rounding. llama.cpp rounds
 # activations too, to the blocks of the weights (bf16: to bf16); so does onnxruntime's int8, whose own rounding of the
-# weights no model here has, so that it is compared with the unrounded one.
+# weights no model here has, so that it is compared with the unrounded one. In four bits a text in scripts that a model
+# never learnt lies far enough off (the bundled nano: 0.0034, all others below 0.0002) to need a wider limit.
 _LIMITS = {
     ("gguf", "f32"): 1e-5,
     ("gguf", "bf16"): 1e-3,
     ("gguf", "Q8_0"): 1e-3,
-    ("gguf", "Q4_0"): 1e-3,
+    ("gguf", "Q4_0"): 1e-2,
     ("onnx", "f32"): 1e-8,  # 1e-5 in a number of a vector of 256
     ("onnx", "int8"): 2e-2,
 }
