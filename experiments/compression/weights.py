@@ -27,7 +27,7 @@ import pandas as pd
 import egemma_lab as lab
 from egemma_lab.evaluate import compare, main_metrics, markdown, record
 from egemma_lab.model.packed_weights import PACKED
-from egemma_lab.quantize import FORMATS, save_packed
+from egemma_lab.quantize import save_packed
 from egemma_lab.train import load_run
 from egemma_lab.train.staged_recipe import StagedRecipe
 
@@ -49,7 +49,6 @@ def main():
     )
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
     parser.add_argument("--tasks", nargs="+", default=TASKS, help=f"default: {' '.join(TASKS)}")
-    parser.add_argument("--formats", nargs="+", default=FORMATS, help="formats to measure (default: all)")
     parser.add_argument("--limit", type=int, help="at most so many queries a task, to try it out")
     parser.add_argument("--output", type=Path, default=HERE)
     parser.add_argument("--ship", action="store_true", help="also put the trained variants into the package")
@@ -65,8 +64,6 @@ def main():
     mean = table[table["task"] == "mean"]
     print(markdown(mean[["format", "way", "bytes", "value", *SHARES, "lowest", "highest"]], digits=4))
     for format, least in TARGETS.items():
-        if format not in options.formats:
-            continue
         share = mean[(mean["format"] == format) & (mean["way"] == "trained")]["share"].item()
         print(f"{format}: {share:.4f} of float32, target {least} {'reached' if share >= least else 'missed'}")
     if options.ship:
@@ -80,8 +77,6 @@ def measured(options):
     tables = []
     for made in options.made:
         for format, folder in quantized_stages(made).items():
-            if format not in options.formats:
-                continue
             for way, inside in WAYS.items():
                 if way == "rounded" and made != first:
                     continue
