@@ -20,10 +20,12 @@ _PUBLIC = {
     "nearest_rotation": "teacher",
     "pca_rotation": "teacher",
     "warm_start": "token_table",
+    "change_tokenizer": "new_tokenizer",
     "doctor": "diagnosis",
     "PROMPTS": "prompts",
     "document_prompt": "prompts",
     "train_tokenizer": "tokenizer",
+    "words_as_texts": "word_list",
     "pad_batch": "batching",
     "token_budget_batches": "batching",
 }

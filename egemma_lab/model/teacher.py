@@ -11,6 +11,7 @@ from egemma_lab.model.encode import LONG_INPUT
 from egemma_lab.model.minilm import MINILM, minilm_folder
 from egemma_lab.model.rotation import check_rotation, nearest_rotation, pca_rotation
 from egemma_lab.model.tokenizing import check_texts
+from egemma_lab.model.word_list import vocabulary_words
 
 __all__ = ["Teacher", "load_teacher", "nearest_rotation", "pca_rotation"]
 
@@ -67,6 +68,11 @@ class Teacher:
         """
         return self._encoder.embed_tokens(check_texts(texts), role)
 
+    @property
+    def words(self):
+        """The whole words in the vocabulary of the teacher's tokenizer, frequent ones first: a list of strings."""
+        return vocabulary_words(self._encoder.model.tokenizer)
+
     def cut(self, width, rotation=None):
         """This teacher with `width` columns: rotated (where a rotation is given), cut, back to unit length.
 
@@ -106,6 +112,10 @@ class _CutTeacher(Teacher):
         turn = b"" if rotation is None else rotation.tobytes()
         identity = hashlib.sha256(f"{whole.fingerprint} {width} ".encode() + turn).hexdigest()
         self.fingerprint = _readable(whole.name, width, identity)
+
+    @property
+    def words(self):
+        return self.whole.words
 
     def encode(self, texts, role="document", batch_size=None, show_progress_bar=None):
         vectors = self.whole.encode(texts, role, batch_size, show_progress_bar)

@@ -40,7 +40,7 @@ def warm_start(model, teacher):
             f"teacher {teacher.name!r} is {teacher.width} wide; a warm start needs one at least as wide as "
             f"the model's hidden states ({hidden}) and its output ({width})"
         )
-    ids, texts = _pieces(model.tokenizer)
+    ids, texts = text_pieces(model.tokenizer)
     vectors = teacher.encode(texts, role="document")  # (n, D)
     turn = pca_rotation(vectors)[:, :hidden]  # (D, h), orthonormal columns
     with torch.no_grad():
@@ -56,7 +56,7 @@ def warm_start(model, teacher):
     return model
 
 
-def _pieces(tokenizer):
+def text_pieces(tokenizer):
     """Ids (n,) and texts of the pieces that are texts: no special tokens, no single bytes, no bare spaces."""
     special = set(tokenizer.all_special_ids)
     found = {}

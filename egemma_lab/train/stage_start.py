@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save
 
 from egemma_lab.train.language_recipe import LanguageRecipe
 from egemma_lab.train.samples import some_texts
+from egemma_lab.train.staged_recipe import GO_ON
 from egemma_lab.train.storage import new_file, new_folder
 from egemma_lab.train.teacher_choice import fit_teacher
 
@@ -42,47 +43,63 @@ def open_stage_teacher(recipe, data, folder):
 def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
     """`folder/model`: the model before the first stage; made once, found again after a kill.
 
-    The start's kind "model" goes on from one that exists, with its tokenizer; for the others a tokenizer is trained
-    on texts of all views. The kind "warm_start" needs a teacher; "decoder" and
-    "encoder_decoder" train a language model in `folder` first (runs of their own, resumable).
+    The start's kind "model" goes on from one that exists, with its tokenizer; "new_tokenizer" from one that exists,
+    with a tokenizer trained on texts of all views. The others begin anew, with such a tokenizer too: "warm_start"
+    needs a teacher; "decoder" and "encoder_decoder" train a language model in `folder` first (runs of their own,
+    resumable).
     """
     folder = Path(folder)
     model_folder = folder / "model"
     if model_folder.exists():
         return
-    from egemma_lab.model import load_model, new_model, train_tokenizer, warm_start
+    from egemma_lab.model import change_tokenizer, load_model, warm_start
 
-    if recipe.start["kind"] == "model":
+    kind = recipe.start["kind"]
+    if kind in GO_ON:
         model = load_model(recipe.start["model"])
+        if kind == "new_tokenizer":
+            model = change_tokenizer(model, _tokenizer(recipe, data, teacher), teacher)
         if rotation is not None:
             _turn(
                 model,
                 fit_teacher(teacher, model.config.output_width, rotation),
                 _texts(recipe, data, ROTATION_TEXTS),
             )
-        with new_folder(model_folder) as unfinished:
-            model.save_pretrained(unfinished)
-        return
-    tokenizer_folder = folder / "fresh"
-    if not tokenizer_folder.exists():
-        if recipe.tokenizer["of"] is None:
-            texts = _texts(recipe, data, recipe.tokenizer["texts"])
-            tokenizer = train_tokenizer(texts, vocab_size=recipe.tokenizer["vocab_size"])
-        else:
-            tokenizer = load_model(recipe.tokenizer["of"]).tokenizer
-        with new_folder(tokenizer_folder) as unfinished:
-            fresh = new_model(recipe.preset, tokenizer, seed=recipe.seed, pooling=recipe.pooling)
-            fresh.save_pretrained(unfinished)
-    model = load_model(tokenizer_folder)
-    kind = recipe.start["kind"]
-    if kind == "warm_start":
-        if teacher is None:
-            raise ValueError("start: kind: warm_start needs a teacher; name one, or take kind: random")
-        warm_start(model, teacher if rotation is None else teacher.cut(teacher.width, rotation))
-    elif kind != "random":
-        model = _language_start(recipe, data, model, folder, show_progress_bar)
+    else:
+        model = _fresh(recipe, data, teacher, folder / "fresh")
+        if kind == "warm_start":
+            if teacher is None:
+                raise ValueError("start: kind: warm_start needs a teacher; name one, or take kind: random")
+            warm_start(model, teacher if rotation is None else teacher.cut(teacher.width, rotation))
+        elif kind != "random":
+            model = _language_start(recipe, data, model, folder, show_progress_bar)
     with new_folder(model_folder) as unfinished:
         model.save_pretrained(unfinished)
+
+
+def _fresh(recipe, data, teacher, folder):
+    """`folder`: the preset with fresh weights and the recipe's tokenizer; made once."""
+    from egemma_lab.model import load_model, new_model
+
+    if not folder.exists():
+        tokenizer = _tokenizer(recipe, data, teacher)
+        with new_folder(folder) as unfinished:
+            fresh = new_model(recipe.preset, tokenizer, seed=recipe.seed, pooling=recipe.pooling)
+            fresh.save_pretrained(unfinished)
+    return load_model(folder)
+
+
+def _tokenizer(recipe, data, teacher):
+    """The tokenizer as the recipe's section says: of a model, or trained on texts of all views."""
+    from egemma_lab.model import load_model, train_tokenizer, words_as_texts
+
+    given = recipe.tokenizer
+    if given["of"] is not None:
+        return load_model(given["of"]).tokenizer
+    texts = _texts(recipe, data, given["texts"])
+    if given["words"]:
+        texts = texts + words_as_texts(teacher.words, texts, given["words"])
+    return train_tokenizer(texts, vocab_size=given["vocab_size"])
 
 
 def _turn(model, teacher, texts):

@@ -12,7 +12,8 @@ from egemma_lab.train.recipe import WEIGHT_FORMATS, Recipe
 from egemma_lab.train.stage_data import refuse_unknown
 from egemma_lab.train.yaml_file import read_yaml
 
-STARTS = ("warm_start", "encoder_decoder", "decoder", "random", "model")
+STARTS = ("warm_start", "encoder_decoder", "decoder", "random", "model", "new_tokenizer")
+GO_ON = ("model", "new_tokenizer")  # the starts that go on from the model named beside them
 # kind of a stage -> what its section may hold besides "name" and "kind"; stages.py has a function for each
 KINDS = {
     "train": ("what", "sources", "recipe"),
@@ -22,7 +23,7 @@ KINDS = {
 }
 METHODS = ("uniform", "greedy")
 _TEACHER = {"name": None, "dtype": "float32", "max_seq_length": None, "rotation": None}
-_TOKENIZER = {"of": None, "vocab_size": 8192, "texts": 60_000}
+_TOKENIZER = {"of": None, "vocab_size": 8192, "texts": 60_000, "words": 0}
 _START = {"kind": "warm_start", "model": None, "decoder": {}, "denoising": {}}
 _DEVELOPMENT = {"sets": [], "texts": [], "tasks": [], "queries": 300}
 _NAME = re.compile(r"[\w.-]+")
@@ -35,14 +36,16 @@ class StagedRecipe:
     name, what, seed, preset, pooling: of the model; the seed is every stage's, unless its own recipe names one.
     data: name -> where a set comes from (`egemma_lab.train.stage_data.StageData`).
     texts: views of the sets (`StageData.source`); the tokenizer, the teacher's rotation and stage 0 see them.
-    tokenizer: `vocab_size`, and how many `texts` of the views it is trained on; or `of`, a model whose tokenizer is
-        taken as it is.
+    tokenizer: `vocab_size`, and how many `texts` of the views it is trained on; `words`: the teacher's words are
+        counted in, this many times as many as there are in the texts (default 0), so that words of general English
+        get a token where the texts are of a few subjects; or `of`, a model whose tokenizer is taken as it is.
     teacher: `name`, `dtype` and `max_seq_length` as in `load_teacher`; `rotation`: "pca" or None.
     start: `kind`, one of "warm_start" (the token table is what the teacher says of each piece), "encoder_decoder"
         and "decoder" (stage 0: a decoder trained on next tokens, its section `decoder` a `LanguageRecipe`, and
         its adaptation by masked spans, `denoising` another), "random", or "model": the one that `model` names
         (a folder, a bundled or a Hub's name) goes on with its own tokenizer; turned towards the teacher
-        where that is rotated, else as it is.
+        where that is rotated, else as it is; or "new_tokenizer": the same with a tokenizer trained here
+        (`egemma_lab.model.change_tokenizer`).
     development: what the development score is made of: `sets` whose held-out pairs are searched, `texts` whose
         held-out texts are compared with the teacher, `tasks` of the suite; `queries` of each.
     stages: a list. Each has a `name`, a `kind` and perhaps `what` (a sentence for the model card):
@@ -83,10 +86,18 @@ class StagedRecipe:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
         if self.start["kind"] not in STARTS:
             raise ValueError(f"start: kind={self.start['kind']!r} is not one of {', '.join(STARTS)}")
-        if (self.start["kind"] == "model") != (self.start["model"] is not None):
+        if (self.start["kind"] in GO_ON) != (self.start["model"] is not None):
             raise ValueError(
-                f"start: kind={self.start['kind']!r} with model={self.start['model']!r}: the kind 'model', and no "
-                "other, goes on from the model named there"
+                f"start: kind={self.start['kind']!r} with model={self.start['model']!r}: the kinds "
+                f"{' and '.join(map(repr, GO_ON))}, and no other, go on from the model named there"
+            )
+        words = self.tokenizer["words"]
+        if not isinstance(words, int | float) or words < 0:
+            raise ValueError(f"tokenizer: words={words!r} must be a number from 0 upwards")
+        if self.teacher["name"] is None and (words or self.start["kind"] == "new_tokenizer"):
+            raise ValueError(
+                "tokenizer: words, and start: kind: new_tokenizer, ask a teacher for its words and its vectors: name "
+                "one in the section teacher"
             )
         for part in ("decoder", "denoising"):
             LanguageRecipe(**self.start[part])

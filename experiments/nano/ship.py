@@ -1,6 +1,6 @@
 """Judge the nano that `egemma-lab make` left behind, and put it into the package.
 
-    python experiments/nano/ship.py runs/nano-finetuned --data-dir DATA
+    python experiments/nano/ship.py runs/nano-vocabulary --data-dir DATA
     python experiments/nano/ship.py runs/nano --recipe experiments/nano/recipe.yaml --data-dir DATA
 
 Writes `results.csv` and `results.json` (the suite at every width, with intervals, beside the teacher and BM25) into
@@ -29,14 +29,19 @@ HERE = Path(__file__).parent
 ASSETS = Path(lab.__file__).parent / "assets"
 RAN = HERE / "ran"  # the stages of every recipe as they ran
 # in the order in which they go on from each other
-OUTPUTS = {"recipe": "runs/nano", "longer": "runs/nano-longer", "finetuning": "runs/nano-finetuned"}
+OUTPUTS = {
+    "recipe": "runs/nano",
+    "longer": "runs/nano-longer",
+    "finetuning": "runs/nano-finetuned",
+    "vocabulary": "runs/nano-vocabulary",
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("made", type=Path, help="what `egemma-lab make --output` wrote")
     parser.add_argument(
-        "--recipe", type=Path, default=HERE / "finetuning.yaml", help="the file it was made with"
+        "--recipe", type=Path, default=HERE / "vocabulary.yaml", help="the file it was made with"
     )
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
     arguments = parser.parse_args()
@@ -200,10 +205,12 @@ def soups(made, recipe):
 
 
 def start_facts(recipe):
-    size, texts = recipe.tokenizer["vocab_size"], recipe.tokenizer["texts"]
+    size, texts, words = (recipe.tokenizer[name] for name in ("vocab_size", "texts", "words"))
+    counted = f", the teacher's words counted in {words:g} times as often" if words else ""
     return {
         "name": "start",
-        "what": f"{recipe.start['kind']}; tokenizer of at most {size:,} pieces, trained on at most {texts:,} texts",
+        "what": f"{recipe.start['kind']}; tokenizer of at most {size:,} pieces, trained on at most {texts:,} texts"
+        f"{counted}",
     }
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from egemma_lab.model import new_model, warm_start
-from egemma_lab.model.token_table import _pieces
+from egemma_lab.model.token_table import text_pieces
 
 
 def student_of(make_micro, teacher):
@@ -32,7 +32,7 @@ def test_one_piece_gets_its_teacher_vector_when_the_layers_do_nothing(make_micro
     for layer in model.text_model.layers:
         layer.post_attention_layernorm.weight.data.fill_(-1.0)
         layer.post_feedforward_layernorm.weight.data.fill_(-1.0)
-    ids, texts = _pieces(model.tokenizer)
+    ids, texts = text_pieces(model.tokenizer)
     with torch.inference_mode():
         got = model(ids[:50, None], torch.ones(50, 1, dtype=torch.long)).numpy()
     np.testing.assert_allclose(got, Narrow().encode(texts[:50]), atol=1e-5)
@@ -87,7 +87,7 @@ def test_special_tokens_and_bytes_keep_their_rows(make_micro):
     model = student_of(make_micro, OneHotTeacher())
     fresh = new_model("micro", model.tokenizer, seed=3).text_model.embed_tokens.weight
     table = model.text_model.embed_tokens.weight
-    ids, _ = _pieces(model.tokenizer)
+    ids, _ = text_pieces(model.tokenizer)
     others = sorted(set(range(len(table))) - set(ids.tolist()))
     cosine = torch.nn.functional.cosine_similarity(table[others], fresh[others], dim=1)
     padded = fresh[others].norm(dim=1) == 0  # the padding row is zero

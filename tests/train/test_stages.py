@@ -167,6 +167,23 @@ def test_a_model_that_goes_on_is_turned_towards_the_teacher_and_keeps_its_cosine
     assert (after * target).sum() > (before * target).sum() + 0.1
 
 
+def test_a_model_goes_on_with_a_tokenizer_that_counts_in_the_teachers_words(
+    make, recipe, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(FakeTeacher, "words", ["bicycle", "lunch"], raising=False)
+    monkeypatch.setattr("egemma_lab.model.new_tokenizer.FEWEST", 5)  # few sentences, few words
+    recipe["stages"] = recipe["stages"][:1]
+    make(recipe, "first")
+    first = load_model(tmp_path / "first" / "final")
+    recipe["start"] = {"kind": "new_tokenizer", "model": str(tmp_path / "first" / "final")}
+    recipe["tokenizer"]["words"] = 0.5
+    second = make(recipe, "second")
+    assert not {"▁bicycle", "▁lunch"} & set(first.tokenizer.get_vocab())
+    assert {"▁bicycle", "▁lunch"} <= set(second.tokenizer.get_vocab())
+    layer, other = (model.text_model.layers[0].mlp.up_proj.weight for model in (first, second))
+    assert 0 < (layer - other).abs().max() < 0.1  # trained on, not begun anew
+
+
 def test_a_tokenizer_may_be_another_models_and_the_pooling_another(make, recipe, tmp_path):
     recipe["stages"] = recipe["stages"][:1]
     first = make(recipe, "first")
@@ -237,6 +254,9 @@ def test_another_seed_is_another_draw_of_the_same_recipe(make, recipe, tmp_path)
         ({"start": {"kind": "warm"}}, "start: kind='warm' is not one of"),
         ({"start": {"kind": "model"}}, "start: kind='model' with model=None"),
         ({"start": {"model": "nano"}}, "start: kind='warm_start' with model='nano'"),
+        ({"start": {"kind": "new_tokenizer"}}, "start: kind='new_tokenizer' with model=None"),
+        ({"tokenizer": {"words": -1}}, "tokenizer: words=-1 must be a number from 0 upwards"),
+        ({"tokenizer": {"words": 1}, "teacher": {}}, "ask a teacher for its words"),
         ({"start": {"decoder": {"step": 3}}}, "no field 'step'"),
         ({"stages": [{"name": "a", "kind": "soap"}]}, "kind='soap'; did you mean 'soup'"),
         ({"stages": [{"name": "a", "sources": []}]}, "'a': there are no sources"),
