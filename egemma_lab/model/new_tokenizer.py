@@ -21,7 +21,7 @@ def change_tokenizer(model, tokenizer, teacher):
     map from the teacher's vector of the piece to the row, fitted by ridge regression on the whole words that both
     have, says what the row would be; it is brought to the mean length of those words' rows. The bundled nano's
     rows are predicted so with cosine 0.79 (words held out from the fit). ValueError where the tokenizers share too few
-    words for the fit.
+    words for the fit, or the model has none.
 
     >>> from egemma_lab.model import load_model, load_teacher
     >>> model = load_model("nano")
@@ -29,26 +29,10 @@ def change_tokenizer(model, tokenizer, teacher):
     >>> bool((same.encode("a word") == model.encode("a word")).all())
     True
     """
-    old, new = model.tokenizer.get_vocab(), tokenizer.get_vocab()
-    names = {index: piece for piece, index in new.items()}
-    ids, texts = text_pieces(tokenizer)
-    pieces = [names[index] for index in ids.tolist()]
-    known = np.array([piece in old for piece in pieces])
-    begins = np.array([piece.startswith("▁") for piece in pieces])  # a word's first piece
-    fit = known & begins & np.array([len(text) >= LETTERS for text in texts])
-
-    vectors = teacher.encode(texts, role="document").astype(np.float64)  # (n, D)
-    features = np.column_stack([vectors, np.ones(len(vectors)), begins])  # (n, D + 2)
-    if fit.sum() < FEWEST:
+    if model.tokenizer is None:
         raise ValueError(
-            f"the tokenizers share {fit.sum()} words of {LETTERS} letters and more; the rows of new pieces are fitted "
-            f"on such words, at least {FEWEST} of them. Train the new tokenizer on text like the old one's, or begin "
-            "with warm_start"
+            "this model has no tokenizer, so nothing says what its rows mean; give it as `tokenizer=`"
         )
-    table = model.text_model.embed_tokens.weight.detach().double().cpu().numpy()  # (V, h)
-    mine = table[[old[piece] for piece, take in zip(pieces, fit) if take]]  # (m, h)
-    fitted = _ridge(features[fit], mine) if not known.all() else None
-
     config = dataclasses.replace(model.config, text=_resized(model.config.text, len(tokenizer)))
     changed = fresh_model(
         config,
@@ -59,16 +43,39 @@ def change_tokenizer(model, tokenizer, teacher):
     )
     weights = {k: v for k, v in model.state_dict().items() if not k.endswith("embed_tokens.weight")}
     changed.load_state_dict(weights, strict=False)
+    known = model.tokenizer.get_vocab()
+    old, new = (each.text_model.embed_tokens.weight for each in (model, changed))
     with torch.no_grad():
-        rows = changed.text_model.embed_tokens.weight
-        for piece, index in new.items():
-            if piece in old:
-                rows[index] = model.text_model.embed_tokens.weight[old[piece]]
-        if fitted is not None:
-            wanted = features[~known] @ fitted  # (new pieces, h)
-            wanted *= np.linalg.norm(mine, axis=1).mean() / np.linalg.norm(wanted, axis=1, keepdims=True)
-            rows[ids[torch.from_numpy(~known)]] = torch.from_numpy(wanted).to(rows)
+        for piece, index in tokenizer.get_vocab().items():
+            if piece in known:
+                new[index] = old[known[piece]]
+        ids, rows = _fitted_rows(tokenizer, known, old.detach().double().cpu().numpy(), teacher)
+        new[ids] = torch.from_numpy(rows).to(new)
     return changed
+
+
+def _fitted_rows(tokenizer, known, table, teacher):
+    """Ids (m,) and rows (m, h) of the pieces that are texts and stand in `known` (piece -> row of `table`) not."""
+    names = {index: piece for piece, index in tokenizer.get_vocab().items()}
+    ids, texts = text_pieces(tokenizer)
+    pieces = [names[index] for index in ids.tolist()]
+    fresh = np.array([piece not in known for piece in pieces])
+    if not fresh.any():
+        return ids[:0], table[:0]
+    begins = np.array([piece.startswith("▁") for piece in pieces])  # a word's first piece
+    words = ~fresh & begins & np.array([len(text) >= LETTERS for text in texts])
+    if words.sum() < FEWEST:
+        raise ValueError(
+            f"the tokenizers share {words.sum()} words of {LETTERS} letters and more; the rows of new pieces are "
+            f"fitted on such words, at least {FEWEST} of them. Train the new tokenizer on text like the old one's, or begin "
+            "with warm_start"
+        )
+    vectors = teacher.encode(texts, role="document").astype(np.float64)  # (n, D)
+    features = np.column_stack([vectors, np.ones(len(vectors)), begins])  # (n, D + 2)
+    learnt = table[[known[piece] for piece, take in zip(pieces, words) if take]]  # (words, h)
+    rows = features[fresh] @ _ridge(features[words], learnt)  # (m, h)
+    length = np.linalg.norm(learnt, axis=1).mean()
+    return ids[torch.from_numpy(fresh)], rows * length / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def _ridge(features, rows):

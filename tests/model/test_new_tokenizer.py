@@ -5,7 +5,7 @@ import pytest
 import torch
 from fake_teacher import FakeTeacher
 
-from egemma_lab.model import change_tokenizer, new_model, train_tokenizer
+from egemma_lab.model import EmbeddingGemma, change_tokenizer, new_model, train_tokenizer
 from egemma_lab.model.new_tokenizer import RIDGE
 from egemma_lab.model.token_table import text_pieces
 
@@ -77,3 +77,8 @@ def test_too_few_words_in_common_are_refused(old):
     other = train_tokenizer(spoken(["alpha", "beta", *WORDS[:5]]), vocab_size=500)
     with pytest.raises(ValueError, match=r"share 5 words of 4 letters and more; .*at least 32.*warm_start"):
         change_tokenizer(old, other, FakeTeacher())
+
+
+def test_a_model_without_a_tokenizer_is_refused(old, tokenizer):
+    with pytest.raises(ValueError, match="has no tokenizer"):
+        change_tokenizer(EmbeddingGemma(old.config), tokenizer, FakeTeacher())
