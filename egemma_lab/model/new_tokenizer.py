@@ -67,8 +67,8 @@ def _fitted_rows(tokenizer, known, table, teacher):
     if words.sum() < FEWEST:
         raise ValueError(
             f"the tokenizers share {words.sum()} words of {LETTERS} letters and more; the rows of new pieces are "
-            f"fitted on such words, at least {FEWEST} of them. Train the new tokenizer on text like the old one's, or begin "
-            "with warm_start"
+            f"fitted on such words, at least {FEWEST} of them. Train the new tokenizer on text like the old one's, or "
+            "begin with warm_start"
         )
     vectors = teacher.encode(texts, role="document").astype(np.float64)  # (n, D)
     features = np.column_stack([vectors, np.ones(len(vectors)), begins])  # (n, D + 2)
