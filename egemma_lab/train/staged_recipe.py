@@ -52,7 +52,8 @@ class StagedRecipe:
         "train": `sources` (views) and a `recipe`;
         "search": the same for several mixtures of the sources: `trials` in all, of which `initial` are drawn
             from a Dirichlet after the uniform one (`MixtureSearch`); it goes on with the best;
-        "soup": the average of the `best` trials of the search named in `of`; `method` "greedy" or "uniform";
+        "soup": the average of the `best` trials of the search named in `of`, or of the stages of kind "train" that `of`
+            lists; `method` "greedy" or "uniform";
         "quantize": `sources` and a `recipe` for training on under fake quantization in a `format`
             (`Recipe(fake_quantize=...)`); the stages after it go on from the model before it.
 
@@ -169,7 +170,9 @@ def _check_stage(stage, before):
         raise ValueError(f"{where}: a stage needs a name of its own, of letters, digits, '-' and '_'")
     if kind == "soup":
         searches = [earlier["name"] for earlier in before if earlier.get("kind") == "search"]
-        if stage.get("of") not in searches:
+        if isinstance(stage.get("of"), list):
+            _check_ingredients(where, stage, before)
+        elif stage.get("of") not in searches:
             raise ValueError(
                 f"{where}: of={stage.get('of')!r} is no search before it ({', '.join(searches) or 'none'})"
             )
@@ -187,3 +190,13 @@ def _check_stage(stage, before):
         Recipe(**run_settings(stage))
     except ValueError as error:
         raise ValueError(f"{where}: recipe: {error}") from error
+
+
+def _check_ingredients(where, stage, before):
+    runs = [earlier["name"] for earlier in before if earlier.get("kind", "train") == "train"]
+    strange = [name for name in stage["of"] if name not in runs]
+    if strange or len(set(stage["of"])) < 2 or "best" in stage:
+        raise ValueError(
+            f"{where}: of={stage['of']!r} must list two or more stages of kind 'train' before it "
+            f"({', '.join(runs) or 'there is none'}), and takes no best"
+        )

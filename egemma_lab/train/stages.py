@@ -83,6 +83,7 @@ class _Making:
         self.data = StageData(recipe.data, data_dir)  # what is held out is the same for every seed
         self.whole_teacher, self.rotation = None, None
         self.searches = {}  # name of a stage -> its folder and what it found
+        self.runs = {}  # name of a stage that trains one run -> its folder
 
     def start(self, folder):
         """The teacher's rotation, and a model folder to begin with."""
@@ -102,6 +103,7 @@ class _Making:
         """Run one stage on the model in a folder; returns the folder of the model it leaves behind."""
         kind = stage.get("kind", "train")
         run = {"train": self.train, "search": self.search, "soup": self.soup, "quantize": self.quantize}[kind]
+        self.runs[stage["name"]] = folder
         return run(stage, model, folder)
 
     def train(self, stage, model, folder, sources=None):
@@ -152,35 +154,39 @@ class _Making:
         return RunFolder(folder / found.best()[0]["folder"]).final
 
     def soup(self, stage, model, folder):
-        """The average of a search's best trials, and by how much it is better than they are."""
+        """The average of a search's best trials or of earlier stages, and by how much it is better than they are."""
         final = folder / "model"
         if (folder / "soup.json").exists():
             return final
         folder.mkdir(exist_ok=True)
-        searched, found = self.searches[stage["of"]]
-        trials = [trial["folder"] for trial in found.best(stage.get("best", 3))]
+        ingredients = self.ingredients(stage)
         development = self.development()
         report = None
         if stage.get("method", "greedy") == "greedy":
-            mixed, report = greedy_soup([searched / trial for trial in trials], development.score)
+            mixed, report = greedy_soup(list(ingredients.values()), development.score)
         else:
-            mixed = soup([searched / trial for trial in trials])
+            mixed = soup(list(ingredients.values()))
         with new_folder(final) as unfinished:
             mixed.save_pretrained(unfinished)
         parts = development.parts(mixed)
-        ingredients = [
-            json.loads((searched / f"{trial}.json").read_text(encoding="utf-8")) for trial in trials
-        ]
+        scores = [_parts_of(run, development) for run in ingredients.values()]
         write_json(
             folder / "soup.json",
             {
-                "ingredients": trials,
-                "gain": soup_gain(ingredients, _numbered(parts)),
+                "ingredients": list(ingredients),
+                "gain": soup_gain(scores, _numbered(parts)),
                 "parts": {name: float(np.mean(values)) for name, values in parts.items()},
                 "report": None if report is None else report.to_dict("records"),
             },
         )
         return final
+
+    def ingredients(self, stage):
+        """Name -> run folder: the best trials of the search that `of` names, or the stages that it lists."""
+        if isinstance(stage["of"], list):
+            return {name: self.runs[name] for name in stage["of"]}
+        searched, found = self.searches[stage["of"]]
+        return {trial["folder"]: searched / trial["folder"] for trial in found.best(stage.get("best", 3))}
 
     def quantize(self, stage, model, folder):
         """The model trained on under fake quantization, and for comparison merely rounded: `packed` and `rounded`.
@@ -204,6 +210,14 @@ class _Making:
         model = load_model(final)
         model.name = self.recipe.name
         return model
+
+
+def _parts_of(run, development):
+    """A run's parts of the development score: as the search wrote them beside it, or computed."""
+    written = run.parent / f"{run.name}.json"
+    if written.exists():
+        return json.loads(written.read_text(encoding="utf-8"))
+    return _numbered(development.parts(load_run(run).model))
 
 
 def _numbered(parts):

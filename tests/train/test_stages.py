@@ -184,6 +184,25 @@ def test_a_model_goes_on_with_a_tokenizer_that_counts_in_the_teachers_words(
     assert 0 < (layer - other).abs().max() < 0.1  # trained on, not begun anew
 
 
+def test_a_soup_of_stages_is_their_average(make, recipe, tmp_path):
+    first = recipe["stages"][0]
+    recipe["stages"] = [
+        first,
+        {**first, "name": "longer"},
+        {"name": "average", "kind": "soup", "of": ["matching", "longer"], "method": "uniform"},
+    ]
+    make(recipe)
+    out = tmp_path / "out"
+    one, two, mixed = (
+        weights(out / folder) for folder in ("1-matching/final", "2-longer/final", "3-average/model")
+    )
+    for name in mixed:
+        np.testing.assert_allclose(mixed[name], (one[name] + two[name]) / 2, atol=1e-6)
+    written = json.loads((out / "3-average" / "soup.json").read_text())
+    assert written["ingredients"] == ["matching", "longer"]
+    assert np.isfinite(written["gain"]["gain"])
+
+
 def test_a_tokenizer_may_be_another_models_and_the_pooling_another(make, recipe, tmp_path):
     recipe["stages"] = recipe["stages"][:1]
     first = make(recipe, "first")
@@ -263,6 +282,10 @@ def test_another_seed_is_another_draw_of_the_same_recipe(make, recipe, tmp_path)
         ({"stages": [{"name": "a/b", "sources": ["pairs"]}]}, "needs a name of its own"),
         ({"stages": [{"name": "a", "sources": ["pairs"], "recipe": {"step": 3}}]}, "'a': recipe: .*'step'"),
         ({"stages": [{"name": "a", "kind": "soup", "of": "b"}]}, "of='b' is no search before it"),
+        (
+            {"stages": [{"name": "a", "kind": "soup", "of": ["b", "c"]}]},
+            "must list two or more stages of kind 'train'",
+        ),
         ({"stages": [{"name": "a", "kind": "quantize", "sources": ["pairs"]}]}, "'a': .* needs a format"),
         ({"stages": [{**QUANTIZE, "format": "int5"}]}, "'a': recipe: fake_quantize='int5' is not possible"),
         ({"stages": [{**QUANTIZE, "recipe": {"fake_quantize": None}}]}, "beside its recipe and not in it"),
