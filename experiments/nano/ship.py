@@ -1,6 +1,6 @@
 """Judge the nano that `egemma-lab make` left behind, and put it into the package.
 
-    python experiments/nano/ship.py runs/nano-finetuned --data-dir DATA
+    python experiments/nano/ship.py runs/nano-vocabulary --data-dir DATA
     python experiments/nano/ship.py runs/nano --recipe experiments/nano/recipe.yaml --data-dir DATA
 
 Writes `results.csv` and `results.json` (the suite at every width, with intervals, beside the teacher and BM25) into
@@ -41,7 +41,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("made", type=Path, help="what `egemma-lab make --output` wrote")
     parser.add_argument(
-        "--recipe", type=Path, default=HERE / "finetuning.yaml", help="the file it was made with"
+        "--recipe", type=Path, default=HERE / "vocabulary.yaml", help="the file it was made with"
     )
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
     arguments = parser.parse_args()
