@@ -4,10 +4,7 @@ import re
 from collections import Counter
 
 _LETTERS = re.compile(r"[A-Za-z]+")
-_MARKS = (
-    "▁",
-    "Ġ",
-)  # what stands for the space before a word, in SentencePiece's and in byte-level vocabularies
+_MARKS = ("▁", "Ġ")  # for the space before a word: SentencePiece's and byte-level vocabularies
 _OFFSET = 300  # of the ranks: the first few hundred words differ little in what they are worth
 
 

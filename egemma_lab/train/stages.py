@@ -83,7 +83,7 @@ class _Making:
         self.data = StageData(recipe.data, data_dir)  # what is held out is the same for every seed
         self.whole_teacher, self.rotation = None, None
         self.searches = {}  # name of a stage -> its folder and what it found
-        self.runs = {}  # name of a stage that trains one run -> its folder
+        self.folders = {}  # name of a stage -> its folder
 
     def start(self, folder):
         """The teacher's rotation, and a model folder to begin with."""
@@ -103,7 +103,7 @@ class _Making:
         """Run one stage on the model in a folder; returns the folder of the model it leaves behind."""
         kind = stage.get("kind", "train")
         run = {"train": self.train, "search": self.search, "soup": self.soup, "quantize": self.quantize}[kind]
-        self.runs[stage["name"]] = folder
+        self.folders[stage["name"]] = folder
         return run(stage, model, folder)
 
     def train(self, stage, model, folder, sources=None):
@@ -184,7 +184,7 @@ class _Making:
     def ingredients(self, stage):
         """Name -> run folder: the best trials of the search that `of` names, or the stages that it lists."""
         if isinstance(stage["of"], list):
-            return {name: self.runs[name] for name in stage["of"]}
+            return {name: self.folders[name] for name in stage["of"]}
         searched, found = self.searches[stage["of"]]
         return {trial["folder"]: searched / trial["folder"] for trial in found.best(stage.get("best", 3))}
 
