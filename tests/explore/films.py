@@ -47,34 +47,31 @@ def make_film(moments=5, texts=24, axes=6, seed=0, stages=("first", "second")):
     )
 
 
-def kept_by(move, times=50):
-    """Bytes that a call of `move(i)` leaves behind, the mean over so many calls, once caches are full.
+def kept_by(move, times=20):
+    """Bytes that a call of `move(i)` leaves behind, once caches are full: the mean of the round that leaves least.
 
     Of Python and numpy. The traced sizes see what the most memory ever held does not: growth in a process that was
-    larger before.
-
-    One thing is left out, which is no growth: plotly makes a class each time it takes a property's path apart
-    (`_plotly_utils.utils.chomp_empty_strings`), and Python enters every class into the table of `object`'s subclasses.
-    They go with the next garbage collection, but the full table is made anew now and then, in one piece of 74, 147 or
-    295 kB. That is 1.5 to 6 kB for each of fifty moves where the table before it dates from before the tracing.
+    larger before. What leaks does so in each of the three rounds; a table that Python makes anew, larger and in one
+    piece, falls into one of them. So does the largest: plotly makes a class each time it takes a property's path apart
+    (`_plotly_utils.utils.chomp_empty_strings`), and Python enters every class into the table of `object`'s subclasses,
+    74, 147 or 295 kB, though the classes go with the next garbage collection.
     """
     for i in range(10):
         move(i)
     tracemalloc.start()
     try:
-        for i in range(20):  # each round takes the place of what the one before left; that was not traced
+        for i in range(20):  # each call takes the place of what the one before left; that was not traced
             move(i)
-        gc.collect()
-        before = traced()
-        for i in range(times):
-            move(i)
-        gc.collect()
-        return (traced() - before) / times
+        return min(kept_in_a_round(move, times) for _ in range(3))
     finally:
         tracemalloc.stop()
 
 
-def traced():
-    """Bytes that are traced now, without the table of classes; see `kept_by`."""
-    table = tracemalloc.Filter(inclusive=False, filename_pattern="*/_plotly_utils/utils.py")
-    return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([table]).traces)
+def kept_in_a_round(move, times):
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    for i in range(times):
+        move(i)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    return (after - before) / times
