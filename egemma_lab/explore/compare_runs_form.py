@@ -47,8 +47,9 @@ class FreshForm:
         recipe = fresh_recipe(
             self.start.value, self.minutes.value, weights, self.temperature.value, self.hardness.value
         )
-        self.run.start(self.start.value, recipe, free_folder(self._output), **self._settings)
-        self.train.disabled, self.stop.disabled = True, False
+        folder = free_folder(self._output)
+        self.train.disabled, self.stop.disabled = True, False  # before the start: a run may fail at once
+        self.run.start(self.start.value, recipe, folder, **self._settings)
 
     def _report(self, share, words):
         self.bar.value, self.words.value = share, f'<div role="status">{escape(words)}</div>'

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import Gemma3TextConfig, Gemma3TextModel
 
+from egemma_lab.model import in_place
 from egemma_lab.model.attention_masks import attention_masks
 from egemma_lab.model.encode import Encoder
 from egemma_lab.model.pooling import POOLINGS, AttentionPooling, first_pool, last_pool, mean_pool
@@ -119,6 +120,8 @@ class EmbeddingGemma(Encoder, nn.Module):
         self._refuse_float16()
         text_config = self.text_model.config
         masks = attention_masks(attention_mask, text_config.sliding_window, text_config._attn_implementation)
+        if in_place.serves(self.text_model):
+            return in_place.token_states(self.text_model, input_ids, masks)
         return self.text_model(input_ids=input_ids, attention_mask=masks, use_cache=False).last_hidden_state
 
     def forward(self, input_ids, attention_mask):

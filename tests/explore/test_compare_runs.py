@@ -125,6 +125,15 @@ def test_an_error_of_the_run_shows(tmp_path, fake_teacher):
     assert not panel.fresh.train.disabled
 
 
+def test_a_run_that_fails_before_start_returns_can_be_begun_anew(panel, monkeypatch):
+    def start_and_fail(*_, **__):
+        panel.fresh._failed(ValueError("at once"))
+
+    monkeypatch.setattr(panel.fresh.run, "start", start_and_fail)
+    panel.fresh.train.click()
+    assert (panel.fresh.train.disabled, panel.fresh.stop.disabled) == (False, True)
+
+
 def test_settings_that_cannot_be_trained_show_at_once(panel):
     for slider in panel.fresh.weights.values():
         slider.value = 0
