@@ -59,7 +59,7 @@ def weights_table():
     """Share of float32 of rounded weights, and of weights trained on under rounding."""
     found = mean_rows("weights.csv").set_index(["format", "way"])
     lines = [
-        "| format | MB | rounded | trained on under rounding | its seeds | the paper's, trained (300M) |"
+        "| format | MB | rounded | trained on under rounding | its seeds | the paper's, trained (300M, MTEB English) |"
     ]
     lines.append("|---|---|---|---|---|---|")
     for format in FORMATS:

@@ -67,7 +67,7 @@ def main():
             results=results,
             recipe=f"experiments/nano/{arguments.recipe.name}",
             command="\n".join(command(name) for name in chain),
-            limits=limits(tokens, stages, longest(recipe)),
+            limits=limits(tokens, stages, longest(chain)),
             shipment=shipment,
         )
 
@@ -135,9 +135,11 @@ def command(name):
     return f"egemma-lab make experiments/nano/{name}.yaml --output {OUTPUTS[name]} --data-dir DATA"
 
 
-def longest(recipe):
-    """The most tokens of a text in any stage."""
-    return max(Recipe(**stage["recipe"]).max_tokens for stage in recipe.stages if "recipe" in stage)
+def longest(chain):
+    """The most tokens of a text in any stage of these recipes."""
+    recipes = [StagedRecipe.from_yaml(HERE / f"{name}.yaml") for name in chain]
+    stages = [stage for recipe in recipes for stage in recipe.stages]
+    return max(Recipe(**stage["recipe"]).max_tokens for stage in stages if "recipe" in stage)
 
 
 def limits(tokens, stages, max_tokens):

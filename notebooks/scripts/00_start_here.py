@@ -248,8 +248,9 @@ run = lab.train(
 # The same history once more, to point at: a line shows its values, a click on a width in the legend hides it everywhere.
 #
 # If the contrastive term suddenly falls by a step, the second pass over the pairs has begun: with 3,000 pairs, 64 a
-# batch, that is after about 47 steps. From there on the model sits an exam whose answers it has seen. What it has really
-# learnt, only texts that it has not seen can tell (section 7).
+# batch, that is after about 47 steps. From there on the model sits an exam whose answers it has seen. (A slower machine
+# does not get that far in two minutes; then there is no step.) What it has really learnt, only texts that it has not
+# seen can tell (section 7).
 #
 # The table below sets the first and the last values beside values that can be known without any training. The spread-out
 # term is a sum of eight parts, two sides (sentences, code) times four widths: each part is 1 where all texts have one
@@ -289,7 +290,7 @@ Table(pd.DataFrame(rows, columns=["term", "first step", "last ten", "compare wit
 # ## 6. Ask your own model
 #
 # The two questions of section 2 again, and a third. Compare with what the teacher found, and expect the right
-# neighbourhood more often than the right door: the model is two minutes old.
+# neighbourhood more often than the right door, and now and then neither: the model is two minutes old.
 
 # %%
 student = run.model
@@ -454,7 +455,7 @@ change
 #   answers.
 # - The recipe adds three terms: find your own (contrastive), do not crowd (spread-out), agree with the teacher (embedding
 #   matching).
-# - A first loss value can be predicted before training: the logarithm of the number of choices.
+# - A first loss value can nearly be predicted before training: about the logarithm of the number of choices.
 # - A search is judged on data that it was not trained on, beside random weights, keyword search and a stronger model, all
 #   with the same questions.
 #

@@ -549,10 +549,10 @@ mixed = [
 Table(pd.DataFrame(mixed, columns=["questions with", "documents with", "same topic found", "mean cosine"]))
 
 # %% [markdown]
-# Between two clouds in different places all cosines are lower, but lower for all documents alike, so that their order
-# nearly stays. For a model that never learnt from prompts they are noise that mostly cancels. A model trained with them
-# has put meaning there: the prompt says which kind of nearness is asked for, and leaving it out is an error that users
-# of such models report again and again
+# With another prompt on the other side the cosines are lower than with the query prompt on both, but lower for all
+# documents about alike, so that their order nearly stays. For a model that never learnt from prompts they are noise
+# that mostly cancels. A model trained with them has put meaning there: the prompt says which kind of nearness is asked
+# for, and leaving it out is an error that users of such models report again and again
 # ([mteb#3188](https://github.com/embeddings-benchmark/mteb/issues/3188),
 # [sentence-transformers#2945](https://github.com/huggingface/sentence-transformers/issues/2945)). That is why
 # `encode_query` and `encode_document` of this package put the prompts there by themselves.

@@ -18,13 +18,13 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores, about as long on a T4 or an H200 (both estimated: the models are tiny) |
+# | Time | about 2 minutes on two CPU cores, about as long on a T4 or an H200 (both estimated: the models are tiny) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with many others and took longer. It
-# helps to have seen [notebook 00](00_start_here.ipynb), which trains a real model in two minutes; cosines, alignment and
-# uniformity are explained in [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; a busy machine takes longer. It helps to have seen [notebook
+# 00](00_start_here.ipynb), which trains a real model in two minutes; cosines, alignment and uniformity are explained in
+# [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -170,8 +170,8 @@ Table(
 )
 
 # %% [markdown]
-# Nobody told it that these words have to do with each other. It was only asked, again and again, which function belongs
-# to which sentence.
+# Nobody told it which of these words have to do with each other. It was only asked, again and again, which function
+# belongs to which sentence.
 #
 # ## 2. The exam
 #
@@ -890,8 +890,8 @@ floor.check(...)
 #
 # The mask knows equal texts only. Two texts that say the same in other words remain each other's wrong answers. How bad
 # is that? The 800 everyday sentences of the package have twenty topics. A student shall learn to bring texts of a topic
-# together; its pairs are two texts of the same topic. In a batch of 128 every topic stands several times, and no two
-# texts are equal.
+# together; its pairs are two texts of the same topic. In a batch of 128 every topic stands several times, most of its
+# rows with different texts: the mask of equal texts finds only a few of the right answers that are marked wrong.
 #
 # This student is a single matrix over the finished vectors of the bundled nano; half of the sentences are kept for the
 # test.
@@ -1092,7 +1092,8 @@ show_live(  # the playground itself, and for readers without a kernel a picture 
 # %% [markdown]
 # Things to try:
 #
-# 1. B "too cold". Both sides find every pair; whose margins are wider, and whose loss is lower?
+# 1. B "too cold". Which side is the first to find every pair? And once both do: whose margins are wider, and whose loss
+#    is lower?
 # 2. A "the paper's", B "duplicates without the mask". Watch the dotted lines between the copies.
 # 3. A "the paper's", B "hardness too high". Where do the queries go?
 # 4. B "batch of two": its loss is low. Why is that no success?

@@ -18,13 +18,12 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores, two of them training; about 2 on a T4 or an H200 (estimated) |
+# | Time | about 3 minutes on two CPU cores; about 2 on a T4 or an H200 (estimated) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with many others and took far longer.
-# Cosines and the unit sphere are explained in [01](01_embeddings_and_their_geometry.ipynb), the model in
-# [02](02_the_model.ipynb).
+# The last cell prints what it really took; a busy machine takes longer. Cosines and the unit sphere are explained in
+# [01](01_embeddings_and_their_geometry.ipynb), the model in [02](02_the_model.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -667,9 +666,9 @@ guess.reveal(
 # A trained model need not begin again for that. `lab.model.change_tokenizer` keeps the rows of tokens that both tokenizers
 # have, and fits the others: on the words that both have, a linear map from what the teacher says of a word to the row that
 # training gave it. The nano got 19,000 tokens that way (`experiments/nano/vocabulary.yaml`). The number at the top of this
-# notebook was 0.63 before, 0.64 before the first step on, and 0.68 after an hour of training. It is a trade all the same:
-# tokens for everyday words are taken from those for code and science, and there the searches got worse. The README ("The
-# bundled nano") has both sides.
+# notebook was 0.63 before, 0.64 before the first step on, and 0.68 after a good hour of training. It is a trade all the
+# same: tokens for everyday words are taken from those for code and science, and there the searches got worse. The
+# README ("The bundled nano") has both sides.
 
 # %% [markdown]
 # ## 7. Asymmetric search
@@ -978,7 +977,8 @@ say(
 # Matching alone has its optimum *at* the teacher. What the teacher does not know must come from the pairs, through the
 # contrastive loss, and then the two pull in different directions. How strong must each be? To see the losses without the
 # limits of a model, give every text a free vector of its own that begins at its teacher's, and let it move. The task
-# contradicts the teacher: each of 64 questions has for its answer a text of a topic that has nothing to do with it.
+# contradicts the teacher: each of 64 questions has for its answer a text drawn at random, nearly always of another
+# topic.
 
 # %%
 from egemma_lab.losses import contrastive_loss
@@ -1034,13 +1034,15 @@ say(
 # teacher is, so it holds a vector where it is, or it does not. The contrastive loss divides cosines by a temperature of
 # 0.05, so its pull on a vector can be twenty times that of a plain distance; equal weights are not equal strength. The
 # paper prints no weights; jina-embeddings-v5 ([arXiv:2602.15547](https://arxiv.org/abs/2602.15547)), with the same three
-# losses, gives matching twice the weight of the others, the bundled nano's recipe twenty-five times. Where the pairs are
-# better than the teacher that holds the student back; where they are few and noisy it is what saves it.
+# losses, gives matching twice the weight of the others, the recipes of the bundled nano six to thirty times the weight
+# of the contrastive loss. Where the pairs are better than the teacher that holds the student back; where they are few
+# and noisy it is what saves it.
 
 # %% [markdown]
-# ## 9. Student and teacher, over a whole training
+# ## 9. Student and teacher, over an hour of training
 #
-# The bundled nano kept the vectors of 500 texts at many moments of its training. Beside them the teacher's: left the
+# In the first of its four recipes the bundled nano kept the vectors of 500 texts at many moments. (What came later,
+# another tokenizer among it, is not in the film; it ends short of the model above.) Beside them the teacher's: left the
 # cosines of all pairs, right how their order and the distances came together. Move the slider, or let it play.
 
 # %%
@@ -1075,7 +1077,7 @@ beside = pd.DataFrame(
         (
             "a student that learns by matching",
             "53.9 on BEIR, its teacher 56.1 (LEAF, 23 M parameters)",
-            f"recall@10 {both:.2f}, its teacher {whole:.2f} (the nano, 8 M)",
+            f"recall@10 {both:.2f}, its teacher {whole:.2f} (the nano, {sum(p.numel() for p in nano.parameters()) / 1e6:.1f} M)",
         ),
         (
             "asymmetric search instead of the student alone",

@@ -21,8 +21,8 @@
 # | Memory | about 1 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download (in Colab, `%pip install faiss-cpu` before section 6) |
 #
-# The last cell prints what it really took; the run stored here shared its processor with many others and took far longer.
-# The metrics of a space are introduced in [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; a busy machine takes longer. The metrics of a space are introduced in
+# [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -550,10 +550,10 @@ say(
 )
 
 # %% [markdown]
-# And how the space itself changed over the bundled nano's whole training: follow *uniformity* and *effective rank* while
-# its stages pass (dashed lines part them). The spread-out loss is a part of the last two stages only; by then the
-# matching has already spread the texts. The step at the first dashed line is no loss's doing: there the training with
-# prompts begins, and the texts of this film stand behind prompts from the start.
+# And how the space itself changed in the first hour of the bundled nano's training: follow *uniformity* and *effective
+# rank* while its stages pass (dashed lines part them). The spread-out loss is a part of the last two of these stages
+# only; by then the matching has already spread the texts. The step at the first dashed line is no loss's doing: there
+# the training with prompts begins, and the texts of this film stand behind prompts from the start.
 
 # %%
 film = lab.explore.training_replay()

@@ -17,12 +17,12 @@
 #
 # | | |
 # |---|---|
-# | Time | about 1 minute on two CPU cores (estimated from a run on a busy machine); the same on a T4 or an H200 (estimated) |
+# | Time | about 1 minute on two CPU cores; the same on a T4 or an H200 (estimated) |
 # | Memory | about 1.5 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. Cosines
-# and the unit sphere are explained in [01](01_embeddings_and_their_geometry.ipynb).
+# The last cell prints what it really took; a busy machine takes longer. Cosines and the unit sphere are explained in
+# [01](01_embeddings_and_their_geometry.ipynb).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -265,8 +265,8 @@ guess.reveal(
     int(worst["of 40 changed"]),
     f"Whether the new ten are worse, forty questions cannot tell (nDCG@10 {worst['nDCG@10 right']:.3f} and {worst['wrong']:.3f}). All "
     f"800 texts can, asking for the neighbours they have at full width: {worst['neighbours right']:.3f} of them are found, "
-    f"and {worst['neighbours wrong']:.3f} without normalising, a difference of {worst['lost']:.3f} ± {worst['±']:.3f}. Small here, because "
-    "the lengths differ little; it is lost for nothing all the same. And every threshold breaks: at width 32 a typical text has "
+    f"and {worst['neighbours wrong']:.3f} without normalising, a difference of {worst['lost']:.3f} ± {worst['±']:.3f}. No more than "
+    "that, because the lengths do not differ more; it is lost for nothing all the same. And every threshold breaks: at width 32 a typical text has "
     f"a score of {lengths[-1][2] ** 2:.2f} with itself, not 1.",
 )
 
@@ -807,7 +807,7 @@ figure.update_xaxes(tickvals=list(parts), ticktext=list(parts.values()))
 at = sides.set_index(["group", "part"])["share"]
 show(
     figure,
-    "Four falling lines. At a sixth of its width EmbeddingGemma keeps "
+    "Four lines, each lower at its narrow end. At a sixth of its width EmbeddingGemma keeps "
     f"{at['EmbeddingGemma, retrieval'].iloc[-1]:.2f} of its retrieval and {at['EmbeddingGemma, similarity'].iloc[-1]:.2f} "
     f"of its similarity; the nano at an eighth {at['nano, retrieval (xquad)'].iloc[-1]:.2f} and "
     f"{at['nano, similarity (stsb)'].iloc[-1]:.2f}.",
@@ -820,8 +820,10 @@ guess.reveal(
     "retrieval" if lost["retrieval"] > lost["similarity"] else "similarity",
     f"{lost['retrieval']:.1f} points against {lost['similarity']:.1f}. The nano agrees in kind and not in amount: at a "
     f"quarter of its width it keeps {quarter['nano, retrieval (xquad)']:.2f} of its retrieval and "
-    f"{quarter['nano, similarity (stsb)']:.2f} of its similarity, less of both than the paper's model at a sixth. It has "
-    "a third of the columns to begin with, and was trained for a few hours.",
+    f"{quarter['nano, similarity (stsb)']:.2f} of its similarity; the paper's model keeps "
+    f"{1 - lost['retrieval'] / published.iloc[0]['retrieval']:.2f} and "
+    f"{1 - lost['similarity'] / published.iloc[0]['similarity']:.2f} at a sixth, a narrower part. The nano has a third of "
+    "the columns to begin with, and was trained for a few hours.",
 )
 
 # %% [markdown]

@@ -21,9 +21,9 @@
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. What it
-# means to cut a vector is explained in [06](06_matryoshka.ipynb). Words that are linked lead to the
-# [glossary](../docs/glossary.md), symbols stand in [notation](../docs/notation.md).
+# The last cell prints what it really took; a busy machine takes longer. What it means to cut a vector is explained in
+# [06](06_matryoshka.ipynb). Words that are linked lead to the [glossary](../docs/glossary.md), symbols stand in
+# [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -118,8 +118,8 @@ columns = ["model", "MB of its file", "vectors", "bytes a vector", "nDCG@10", "l
 Table(pd.DataFrame(rows, columns=columns), digits=3)
 
 # %% [markdown]
-# A vector shrinks to less than a third, the model's file too (the nano's own already holds its weights in 16 bits), and the
-# quality moves by a few hundredths inside intervals that are much wider. Larger measurements come below.
+# A vector shrinks to less than a third, the model's file too (the nano's own already holds its weights in 16 bits), and
+# the quality moves by a hundredth or two, inside intervals that are much wider. Larger measurements come below.
 #
 # ## 2. A vector in bytes
 #
@@ -729,7 +729,7 @@ won = [
     if table.loc[(name, "trained"), "share_low"] > table.loc[(name, "rounded"), "share_high"]
 ]
 say(
-    f"Rounding alone costs something that these tasks can see in: {', '.join(seen) or 'none of the formats'}. Training "
+    f"Rounding alone costs something that the mean over these tasks shows in: {', '.join(seen) or 'none of the formats'}. Training "
     f"under rounding wins back more than the intervals in: {', '.join(won) or 'none'}. At ternary it goes from "
     f"{shares['ternary', 'rounded']:.3f} to **{shares['ternary', 'trained']:.3f}**. The paper trains all its variants and reports no "
     "rounding alone, so that its own gain is not known."
@@ -841,7 +841,8 @@ work.cleanup()
 #
 # - int8 vectors cost nothing that these tasks can see; their ranges must be learnt once and kept with them.
 # - Bits find the neighbourhood, a second look finds the order. Quality falls less than recall.
-# - Weights are rounded in groups with a scale each. At 8 and 4 bits rounding alone leaves the nano's tasks as they were.
+# - Weights are rounded in groups with a scale each. At 8 and 4 bits rounding alone leaves the mean over the nano's
+#   tasks as it was; single tasks move by a hundredth, and the smallest by more.
 # - The straight-through estimator lets a rounded weight learn. It pays where rounding hurts: at three values a weight.
 # - A file for another program is worth what the comparison with the model says, and the prompts must be put there.
 #

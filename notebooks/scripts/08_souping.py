@@ -23,11 +23,10 @@
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to
-# have seen notebook [00](00_start_here.ipynb); prompts and cosines are explained in
-# [01](01_embeddings_and_their_geometry.ipynb), words that are linked in the [glossary](../docs/glossary.md), symbols in
-# [notation](../docs/notation.md). Every sentence with a measured number is computed where it stands, so on another machine it
-# may say something slightly different.
+# The last cell prints what it really took; a busy machine takes longer. It helps to have seen notebook
+# [00](00_start_here.ipynb); prompts and cosines are explained in [01](01_embeddings_and_their_geometry.ipynb), words
+# that are linked in the [glossary](../docs/glossary.md), symbols in [notation](../docs/notation.md). Every sentence
+# with a measured number is computed where it stands, so on another machine it may say something slightly different.
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -68,9 +67,9 @@ clock
 # - **halves**: its first half, and its second. What could come next?
 # - **keywords**: its three rarest words, and the sentence. To learn this is to look at single words.
 #
-# They pull a model in different directions, as the parts of a [mixture](../docs/glossary.md#mixture) of training data do.
-# Twelve topics are there to learn from, four to **choose** by (the [development set](../docs/glossary.md#development-set)),
-# and four to **judge** by, which nothing is chosen on.
+# They are meant to pull a model in different directions, as the parts of a [mixture](../docs/glossary.md#mixture) of
+# training data do. Twelve topics are there to learn from, four to **choose** by (the [development
+# set](../docs/glossary.md#development-set)), and four to **judge** by, which nothing is chosen on.
 
 # %%
 corpus = lab.explore.topic_corpus()
@@ -240,8 +239,9 @@ guess.reveal(
 
 # %% [markdown]
 # Two things to keep apart. Against the *mean* of the ingredients a soup of relatives should not lose, as the next section says,
-# and these were trained so briefly that there is little to win (section 7). Against the *best* of them it may or may not win,
-# and whoever knows the best one beforehand has to have measured all of them on data that resembles what comes later.
+# and these were trained so briefly that there is little to win (section 7): a specialist need not even be best at its
+# own kind of pair, as its row beside the nano's shows. Against the *best* of them it may or may not win, and whoever
+# knows the best one beforehand has to have measured all of them on data that resembles what comes later.
 #
 # ## 2. Why an average can be better: the bowl
 #
@@ -450,9 +450,10 @@ guess.reveal(
 )
 
 # %% [markdown]
-# In the run stored here the line to the twin shows no hill: the nano withstands the averaging of its neurons and heads. What
-# both twins hold in the same order (the token table, keys and values, norms, the Dense layers) seems to carry these short
-# texts; that was not tested. So the toy of section 3 shows what *can* happen, and a line has to be measured.
+# In the run stored here the line to the twin shows hardly a hill, a few hundredths of a nat where guessing lies two
+# nats higher: the nano withstands the averaging of its neurons and heads. What both twins hold in the same order (the
+# token table, keys and values, norms, the Dense layers) seems to carry these short texts; that was not tested. So the
+# toy of section 3 shows what *can* happen, and a line has to be measured.
 #
 # The height of the hill between two models is called the [barrier](../docs/glossary.md#barrier) (Frankle et al. 2020,
 # [arXiv:1912.05671](https://arxiv.org/abs/1912.05671), who measured when finetunings of one start stop having one). For models
@@ -898,9 +899,10 @@ else:
     show(lab.explore.experiment_figure(results), lab.explore.describe_experiment(results))
 
 # %% [markdown]
-# And the soup that is already in your hands: the bundled nano was meant to be one. Its finetunings were offered to the greedy
-# recipe, which took one of them and turned the others down; the record stands in `egemma_lab/assets/nano/README.md`. That
-# happens; a plain soup would have averaged all of them.
+# And in the model that is already in your hands there are soups: each of its four recipes but one averages some of its
+# finetunings, and the bundled nano was trained on from the last soup. One greedy soup took a single model and turned
+# the others down; the others gained a little over the mean of their ingredients. The record, with intervals, stands in
+# `egemma_lab/assets/nano/README.md`.
 #
 # ## Summary
 #

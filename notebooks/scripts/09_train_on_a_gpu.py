@@ -22,10 +22,10 @@
 # | Memory | about 2 GB; with the real model about 11 GB of the GPU's (estimated from the counts below) |
 # | Needs | nothing but this machine. For the real model: a GPU, and a Hugging Face token whose account accepted the Gemma terms |
 #
-# The last cell prints what it really took; the run stored here had no GPU, shared its processor with others and took longer.
-# The recipe itself is told in notebooks [03](03_contrastive_learning.ipynb) to [08](08_souping.ipynb); it helps to have seen
-# [00](00_start_here.ipynb) and [02](02_the_model.ipynb). Words that are linked lead to the
-# [glossary](../docs/glossary.md), symbols stand in [notation](../docs/notation.md).
+# The last cell prints what it really took; the run stored here had no GPU. The recipe itself is told in notebooks
+# [03](03_contrastive_learning.ipynb) to [08](08_souping.ipynb); it helps to have seen [00](00_start_here.ipynb) and
+# [02](02_the_model.ipynb). Words that are linked lead to the [glossary](../docs/glossary.md), symbols stand in
+# [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -192,8 +192,8 @@ except TypeError as refused:
     say(f"`nano.half()` raises TypeError: {refused}.")
 
 # %% [markdown]
-# How large are the nano's own activations? It is small, and trained in float32; but look which part of the model has the
-# largest numbers.
+# How large are the nano's own activations? It is small, and trained in mixed precision, its weights in float32; but
+# look which part of the model has the largest numbers.
 
 # %%
 largest = {}
@@ -660,8 +660,9 @@ Table(summary, caption="What was trained, from raw text to the soup", digits=2)
 # batch, and batches differ by more than so few steps can win. Nor can losses of different stages be compared: another batch
 # size, hard negatives or none, another unit.
 #
-# Killed at any moment, the same call goes on where it was. Everything the bundled nano went through stands in
-# [experiments/nano/recipe.yaml](../experiments/nano/recipe.yaml), a file of the same form:
+# Killed at any moment, the same call goes on where it was. What the bundled nano went through stands in four files of
+# the same form, each going on from the one before; the first is
+# [experiments/nano/recipe.yaml](../experiments/nano/recipe.yaml):
 #
 # ```bash
 # egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA --scale 20
@@ -1075,7 +1076,8 @@ Table(work_table, digits=1)
 # - Training takes 16 bytes a weight whatever the batch, and activations for each token of it; both can be counted before a GPU
 #   is rented, and the count agrees with what a step takes.
 # - bfloat16 has float32's range, float16 has not, and EmbeddingGemma needs the range. Weights and AdamW's means stay float32.
-# - Checkpointing makes a text cheaper, the gradient cache makes the batch free; each costs about one forward pass.
+# - Checkpointing makes a text cheaper, the gradient cache makes the batch free; each costs about one forward pass in a
+#   large model.
 # - A run in a folder can be killed. The same call goes on; on a processor to the same bits.
 # - Several GPUs share one batch: each encodes its part, the vectors are gathered, and the exam stays as hard as on one.
 # - A trained model is adapted gently, and judged on what it was not adapted to as well.

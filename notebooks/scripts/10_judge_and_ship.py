@@ -23,9 +23,9 @@
 # | Memory | about 1.5 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. It helps to
-# have seen [00](00_start_here.ipynb) and [01](01_embeddings_and_their_geometry.ipynb). Words that are linked lead to the
-# [glossary](../docs/glossary.md), symbols stand in [notation](../docs/notation.md).
+# The last cell prints what it really took; a busy machine takes longer. It helps to have seen [00](00_start_here.ipynb)
+# and [01](01_embeddings_and_their_geometry.ipynb). Words that are linked lead to the [glossary](../docs/glossary.md),
+# symbols stand in [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
@@ -278,8 +278,9 @@ for row in compared.itertuples():
 say("\n\n".join(lines))
 
 # %% [markdown]
-# All of this is about other *questions*. Another training run with another seed is another matter, which no bootstrap over
-# questions can see; for that there are several runs ([11_the_paper_in_miniature](11_the_paper_in_miniature.ipynb)).
+# Where the intervals lie apart both ways agree; the pairs are for the cases where they do not. All of this is about
+# other *questions*. Another training run with another seed is another matter, which no bootstrap over questions can
+# see; for that there are several runs ([11_the_paper_in_miniature](11_the_paper_in_miniature.ipynb)).
 #
 # ## 4. The public benchmark: MTEB
 #
@@ -530,8 +531,8 @@ card = model_card(
         {"name": "the nano's training data", "what": "as its own card lists them", "licence": "CC BY-SA 4.0"},
     ],
     results=results,
-    recipe="experiments/nano/recipe.yaml",
-    command="egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA",
+    recipe="experiments/nano/vocabulary.yaml",
+    command="make nano DATA=folder",
     limits=[
         "English alone; short texts were most of what it learnt from.",
         f"Judged here on {len(questions)} questions and {len(texts)} texts of one author.",

@@ -22,10 +22,10 @@
 # | Memory | about 1 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
-# The last cell prints what it really took; the run stored here shared its processor with others and took longer. The figures
-# are drawn from the results that come with the lab (`experiments/*/results.json`); nothing in them is typed in. What is
-# compared is the subject of the notebooks before this one; words are explained in the [glossary](../docs/glossary.md),
-# symbols in [notation](../docs/notation.md).
+# The last cell prints what it really took; a busy machine takes longer. The figures are drawn from the results that
+# come with the lab (`experiments/*/results.json`); nothing in them is typed in. What is compared is the subject of the
+# notebooks before this one; words are explained in the [glossary](../docs/glossary.md), symbols in
+# [notation](../docs/notation.md).
 
 # %%
 # In Colab only: install the lab beside the numpy, torch, plotly and ipywidgets that Colab ships.
