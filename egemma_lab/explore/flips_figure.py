@@ -16,6 +16,7 @@ CHANGES = {
     "lost": (OKABE_ITO["vermillion"], "dash", "circle", "triangle-down"),
     "gained": (OKABE_ITO["blue"], "solid", "circle", "triangle-up"),
 }
+_SMALLEST = 0.01  # of a side's pairs: a bin with fewer is no point of the curve
 # side of the curve -> colour, dash, symbol, name in the legend
 SIDES = {
     "neighbour": (OKABE_ITO["vermillion"], "dash", "triangle-down", "neighbours that are lost"),
@@ -69,6 +70,7 @@ def redraw_flips(fig, flips, row, k, *, texts=None, name="the change", whole=Tru
     curve = flip_curve(flips, k)
     for trace, side in zip(fig.data[4:], SIDES):
         mine = curve[curve["side"] == side]
+        mine = mine[mine["n"] >= _SMALLEST * mine["n"].sum()]
         shares = mine["share"].to_numpy()
         trace.update(
             x=mine["margin"].to_numpy(),
