@@ -16,7 +16,7 @@ from transformers.activations import ACT2FN
 from transformers.models.gemma3 import modeling_gemma3 as gemma
 
 # Texts of so many tokens have their attention by plain products; longer ones by torch's fused kernel, which keeps no
-# (L, L) scores. Up to here no sliding window is in use either.
+# (L, L) scores. So do those in a window narrower than they are.
 PLAIN = 256
 _SLOPE = math.sqrt(2 / math.pi)  # of the tanh form of GELU
 _PARTS = {
@@ -93,7 +93,7 @@ def _attention(attention, x, mask, cosines, sines):
     )
     queries = _rotated(queries, attention.q_norm, cosines, sines, attention.scaling)  # (B, H, L, D)
     keys, values = _rotated(keys, attention.k_norm, cosines, sines), values.transpose(1, 2)  # (B, K, L, D)
-    if length > PLAIN:
+    if length > PLAIN or (mask is not None and mask.shape[-2] > 1):
         seen = F.scaled_dot_product_attention(queries, keys, values, mask, scale=1.0, enable_gqa=True)
     else:
         grouped = queries.reshape(batch, keys.shape[1], -1, size)  # (B, K, H/K x L, D)

@@ -47,6 +47,17 @@ def test_the_states_are_those_of_transformers(lengths, heads):
     assert torch.isfinite(found).all()
 
 
+@pytest.mark.parametrize("lengths", [[40, 40], [40, 9], [5, 3], [300, 20]])
+def test_a_window_narrower_than_the_texts(lengths):
+    model = random_model(sliding_window=16)
+    batch = random_batch(*lengths)
+    with torch.inference_mode():
+        assert in_place.serves(model.text_model)
+        expected, found = by_transformers(model, *batch), model.token_states(*batch)
+    real = batch[1].bool()
+    torch.testing.assert_close(found[real], expected[real], atol=2e-5, rtol=2e-5)
+
+
 def test_weights_and_inputs_are_as_before():
     model = random_model()
     before = copy.deepcopy(model.state_dict())
