@@ -3,6 +3,7 @@
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -13,9 +14,25 @@ def best_precision(wanted, device):
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
-    if device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+    if device.type == "cpu" and processor_gains_from_bfloat16():
         return "bfloat16"
     return "float32"
+
+
+def processor_gains_from_bfloat16():
+    """Whether this processor multiplies bfloat16 faster than float32: with AMX, or AMD's AVX512-BF16.
+
+    Intel's AVX512-BF16 alone does not: on a Xeon 90 GFLOP/s a core against 170 in float32 (torch 2.13).
+    """
+    if torch.cpu._is_amx_tile_supported():
+        return True
+    return torch.cpu._is_avx512_bf16_supported() and "AuthenticAMD" in _processor()
+
+
+def _processor():
+    """What the system says of the processor, its maker among it."""
+    linux = Path("/proc/cpuinfo")
+    return linux.read_text() if linux.exists() else platform.processor()
 
 
 def machine_and_versions(accelerator):

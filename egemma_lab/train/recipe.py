@@ -91,8 +91,8 @@ class Recipe(RecipeFile):
         arXiv:2101.06983), for a second forward pass.
     gradient_checkpointing: whether activations are computed again in the backward pass instead of kept.
     precision: of the forward pass: "bfloat16" autocast, "float32", or "auto": bfloat16 where the hardware
-        multiplies it (CUDA from compute capability 8.0, CPUs with AMX or AVX512-BF16). Weights, losses and
-        the optimiser are float32 always. float16 is refused: EmbeddingGemma's activations overflow it.
+        multiplies it faster (CUDA from compute capability 8.0, CPUs with AMX, AMD's with AVX512-BF16). Weights,
+        losses and the optimiser are float32 always. float16 is refused: EmbeddingGemma's activations overflow it.
     compile: whether PyTorch compiles the model for this machine before the first step (torch.compile): on CPUs
         about 1.4 times the speed for a minute of waiting; it needs a C++ compiler, and moves the result by
         rounding.

@@ -257,5 +257,22 @@ def test_precision_auto():
     import torch
 
     assert best_precision("float32", torch.device("cpu")) == "float32"
-    assert best_precision("auto", torch.device("cpu")) in ("float32", "bfloat16")
     assert best_precision("auto", torch.device("mps")) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("tiles", "instructions", "maker", "expected"),
+    [
+        (True, True, "vendor_id: GenuineIntel", "bfloat16"),
+        (False, True, "vendor_id: GenuineIntel", "float32"),
+        (False, True, "vendor_id: AuthenticAMD", "bfloat16"),
+        (False, False, "vendor_id: AuthenticAMD", "float32"),
+    ],
+)
+def test_precision_auto_on_a_processor(monkeypatch, tiles, instructions, maker, expected):
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr("egemma_lab.train.machine._processor", lambda: maker)
+    assert best_precision("auto", torch.device("cpu")) == expected
