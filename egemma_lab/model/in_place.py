@@ -36,8 +36,8 @@ _PARTS = {
 def serves(text_model):
     """Whether `token_states` gives what the module gives: on a CPU, in float32, without gradients, of plain parts.
 
-    Parts that somebody has wrapped, replaced or hooked (LoRA, rounding under training, a probe) keep transformers' own
-    pass, and so does whatever records the computation: torch.compile, an export.
+    Parts that somebody has wrapped, replaced or hooked (adapters, a probe) keep transformers' own pass, and so does
+    whatever records the computation: torch.compile, an export. A parametrized weight (fake quantization) is a weight.
     """
     config = text_model.config
     return (
@@ -51,14 +51,21 @@ def serves(text_model):
         and config.hidden_activation == "gelu_pytorch_tanh"
         and config.attn_logit_softcapping is None
         and not any(layer.self_attn.is_causal for layer in text_model.layers)
-        and all(_is_plain(module) for module in text_model.modules())
+        and _is_plain(text_model)
         and all(parameter.dtype == torch.float32 for parameter in text_model.parameters())
     )
 
 
 def _is_plain(module):
+    """Whether a module and all below it are of `_PARTS` and without hooks, what makes a weight left aside."""
+    parts = module._modules
+    kind = type(module).__base__ if "parametrizations" in parts else type(module)
     hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-    return type(module) in _PARTS and not hooked
+    return (
+        kind in _PARTS
+        and not hooked
+        and all(_is_plain(part) for name, part in parts.items() if name != "parametrizations")
+    )
 
 
 def token_states(text_model, input_ids, masks):
