@@ -51,8 +51,8 @@ def serves(text_model):
         and config.hidden_activation == "gelu_pytorch_tanh"
         and config.attn_logit_softcapping is None
         and not any(layer.self_attn.is_causal for layer in text_model.layers)
+        and text_model.dtype == torch.float32
         and _is_plain(text_model)
-        and all(parameter.dtype == torch.float32 for parameter in text_model.parameters())
     )
 
 
