@@ -338,7 +338,8 @@ def test_workers_find_the_same_and_need_no_guard_in_the_callers_script(site, tmp
         f"_mining._WORTH_WORKERS = 1\nprint(json.dumps(_mining.mine(find_packages([{str(site)!r}]), 100)))\n"
     )
     command = [sys.executable, str(script)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
+    wide = {**os.environ, "COLUMNS": "200"}  # room for the whole of the progress bar
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200, env=wide)
     assert json.loads(result.stdout) == _mining.mine(find_packages([site]), 100)
     assert "120 pairs" in result.stderr  # the progress bar
 
