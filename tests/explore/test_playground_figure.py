@@ -74,9 +74,13 @@ def test_the_thin_lines_look_ahead_along_the_next_step(sides):
     line = np.stack([data[f"next {AHEAD} steps"][axis].reshape(3, ROWS, 3) for axis in "xy"], axis=-1)
     after = step(side.state, side.settings).points.numpy()
     before = side.state.points.numpy()
-    turned = np.sign(np.cross(before, after)[0])  # which way each query goes round
-    drawn = np.sign(np.cross(line[0, :, 0].astype(float), line[0, :, 1].astype(float)))
-    assert (turned == drawn).all()
+    turned = which_way(before[0], after[0])  # each query goes round
+    assert (turned == which_way(line[0, :, 0].astype(float), line[0, :, 1].astype(float))).all()
+
+
+def which_way(before, after):
+    """The sign of the turn from each row (x, y) to its next: 1 is against the clock."""
+    return np.sign(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0])
 
 
 def test_the_sphere_from_above_is_its_first_two_numbers():
