@@ -57,7 +57,7 @@ def load_model(name_or_folder, *, dtype="float32", device=None, token=None, revi
     if not is_bidirectional(model):
         raise RuntimeError(
             f"{name_or_folder}: the first token does not see the last one. Attention is causal here and the "
-            "vectors would be wrong: this transformers ignores use_bidirectional_attention, install >= 5.16"
+            "vectors would be wrong: this transformers ignores use_bidirectional_attention, install >= 5.17"
         )
     return model
 

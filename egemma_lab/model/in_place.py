@@ -19,6 +19,9 @@ from transformers.models.gemma3 import modeling_gemma3 as gemma
 # (L, L) scores. So do those in a window narrower than they are.
 PLAIN = 256
 _SLOPE = math.sqrt(2 / math.pi)  # of the tanh form of GELU
+# transformers leaves hooks behind where somebody has once asked for attentions or hidden states; they do nothing until
+# the next time somebody asks.
+_IDLE_HOOKS = "transformers.utils.output_capturing"
 _PARTS = {
     Gemma3TextModel,
     nn.ModuleList,
@@ -57,13 +60,14 @@ def serves(text_model):
 
 
 def _is_plain(module):
-    """Whether a module and all below it are of `_PARTS` and without hooks, what makes a weight left aside."""
+    """Whether a module and all below it are of `_PARTS` and nobody listens, what makes a weight left aside."""
     parts = module._modules
     kind = type(module).__base__ if "parametrizations" in parts else type(module)
-    hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
     return (
         kind in _PARTS
-        and not hooked
+        and "forward" not in vars(module)
+        and all(hook.__module__ == _IDLE_HOOKS for hook in hooks)
         and all(_is_plain(part) for name, part in parts.items() if name != "parametrizations")
     )
 

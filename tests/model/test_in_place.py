@@ -71,6 +71,16 @@ def test_weights_and_inputs_are_as_before():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_hooks_that_transformers_leaves_behind_do_not_count():
+    model, batch = random_model(), random_batch(9, 4)
+    with torch.inference_mode():
+        before = model(*batch)
+        asked = model.text_model(batch[0], output_hidden_states=True)
+        assert len(asked.hidden_states) == model.text_model.config.num_hidden_layers + 1
+        assert in_place.serves(model.text_model)
+        assert torch.equal(model(*batch), before)
+
+
 class Halved(torch.nn.Module):
     def forward(self, weight):
         return weight / 2
