@@ -25,7 +25,7 @@ def write_onnx(model, folder, precision):
         _write_graph(model, folder / GRAPH)
     else:
         _write_graph(model, folder / "float.onnx")
-        _quantize_graph(folder / "float.onnx", folder / GRAPH)
+        _quantize_graph(folder / "float.onnx", folder / GRAPH, model.config.text)
         (folder / "float.onnx").unlink()
     _write_tokenizer(model, folder / TOKENIZER)
     settings = {
@@ -98,11 +98,13 @@ def _quiet():
         logger.setLevel(level)
 
 
-def _quantize_graph(source, target):
-    """Weights in 7 bits a column, activations in 8 bits by their range at run time.
+def _quantize_graph(source, target, text):
+    """Weights in 7 bits a column, activations in 8 bits by their range at run time. `text`: the text model's shape.
 
     Seven, because processors without VNNI add pairs of products in 16 bits: with eight some sums overflow there, and
-    the nano's worst cosine fell from 0.9988 to 0.977.
+    an earlier nano's worst cosine fell from 0.9988 to 0.977. The feed-forward's way down stays in float32: what goes
+    in are products of two numbers, and the few large ones take the range from all others (the nano's worst cosine
+    0.936 with it, 0.996 without).
     """
     import onnx
     from onnxruntime.quantization import QuantType, quant_utils, quantize_dynamic
@@ -110,7 +112,12 @@ def _quantize_graph(source, target):
     graph = onnx.load(source)
     del graph.graph.value_info[:]  # shapes of before: quantizing transposes some weights
     quant_utils.add_pre_process_metadata(graph)  # constants are folded already
-    quantize_dynamic(graph, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+    shapes = {weight.name: tuple(weight.dims) for weight in graph.graph.initializer}
+    down = (text.intermediate_size, text.hidden_size)
+    kept = [node.name for node in graph.graph.node if down in map(shapes.get, node.input)]
+    quantize_dynamic(
+        graph, target, nodes_to_exclude=kept, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
+    )
 
 
 def _write_tokenizer(model, path):
