@@ -12,8 +12,7 @@ import onnxruntime
 import pytest
 import torch
 
-from egemma_lab.model import pad_batch
-from egemma_lab.model import load_model
+from egemma_lab.model import load_model, pad_batch
 from egemma_lab.quantize import export, exporting, onnx_file
 from egemma_lab.quantize.onnx_file import ONNX_FILES, onnx_vectors
 
