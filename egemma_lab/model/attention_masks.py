@@ -35,11 +35,12 @@ def attention_masks(attention_mask, window, implementation="sdpa"):
         if full is not None:
             sliding = (sliding & full) | (distance == 0)  # (B, 1, L, L)
     if implementation == "eager":
-        full, sliding = (_additive(mask) for mask in (full, sliding))
+        full, sliding = (additive(mask) for mask in (full, sliding))
     return {"full_attention": full, "sliding_attention": sliding}
 
 
-def _additive(mask):
+def additive(mask):
+    """What a boolean mask adds to the scores: 0 where it is true, float32's least number elsewhere; None stays."""
     if mask is None:
         return None
     return torch.where(mask, 0.0, torch.finfo(torch.float32).min)

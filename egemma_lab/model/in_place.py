@@ -15,6 +15,8 @@ from transformers import Gemma3TextModel
 from transformers.activations import ACT2FN
 from transformers.models.gemma3 import modeling_gemma3 as gemma
 
+from egemma_lab.model.attention_masks import additive
+
 # Texts of so many tokens have their attention by plain products; longer ones by torch's fused kernel, which keeps no
 # (L, L) scores. So do those in a window narrower than they are.
 PLAIN = 256
@@ -77,7 +79,7 @@ def token_states(text_model, input_ids, masks):
     config = text_model.config
     length = input_ids.shape[1]
     if length <= PLAIN:
-        masks = {kind: None if mask is None else _additive(mask) for kind, mask in masks.items()}
+        masks = {kind: additive(mask) for kind, mask in masks.items()}
     states = text_model.embed_tokens(input_ids)  # (B, L, h)
     positions = torch.arange(length)[None]
     rotations = {
@@ -157,7 +159,3 @@ def _inverse_rms(x, eps):
     """1 / sqrt(mean of squares + eps) over the last axis, which stays with length 1."""
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-
-
-def _additive(mask):
-    return torch.zeros(mask.shape).masked_fill_(~mask, -torch.inf)

@@ -10,7 +10,7 @@ from fake_teacher import FakeTeacher
 from runs import At, assert_same, run_it
 from safetensors.torch import load_file
 
-from egemma_lab.model import load_model, pad_batch
+from egemma_lab.model import in_place, load_model
 from egemma_lab.train import Recipe, load_run
 from egemma_lab.train.lora import MATRICES, add_adapters, lora_settings, merged
 
@@ -66,15 +66,16 @@ def test_without_peft_the_extra_is_named(make_micro, monkeypatch):
         add_adapters(make_micro(), RANK, 0)
 
 
-def test_fresh_adapters_change_nothing_and_are_all_that_learns_beside_the_dense_layers(make_micro):
+def test_fresh_adapters_change_nothing_and_are_all_that_learns_beside_the_dense_layers(
+    make_micro, monkeypatch
+):
+    monkeypatch.setattr(in_place, "serves", lambda _: False)  # adapters keep transformers' pass: here both
     model = make_micro()
-    batch = pad_batch(model.tokenize(QUESTIONS))
-    before = model(*batch)
+    before = model.encode(QUESTIONS)
     state = torch.get_rng_state()
     adapted = add_adapters(copy.deepcopy(model), RANK, seed=3)
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(adapted(*batch), before)
-    assert np.allclose(adapted.encode(QUESTIONS), model.encode(QUESTIONS), atol=1e-6)
+    assert np.array_equal(adapted.encode(QUESTIONS), before)
     learning = {name for name, p in adapted.named_parameters() if p.requires_grad}
     thin = {name for name in learning if ".lora_" in name}
     assert learning - thin == {"dense_up.weight", "dense_down.weight"}

@@ -257,6 +257,7 @@ def test_precision_auto():
     import torch
 
     assert best_precision("float32", torch.device("cpu")) == "float32"
+    assert best_precision("auto", torch.device("cpu")) in ("float32", "bfloat16")
     assert best_precision("auto", torch.device("mps")) == "float32"
 
 
