@@ -6,12 +6,12 @@
 All parts run even when one fails, so that one look shows everything; the exit status is 1 if any failed.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import time
 
+from chosen import chosen
 from notebook_header import ROOT
 
 PYTHON = sys.executable
@@ -42,11 +42,7 @@ def environment(part):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)} (default: all)")
-    names = parser.parse_args(arguments).parts or list(PARTS)
-    if unknown := [name for name in names if name not in PARTS]:
-        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    names = chosen(__doc__.partition("\n")[0], PARTS, "part", arguments)
     results = {}
     for name in names:
         print(f"== {name}", flush=True)

@@ -6,10 +6,10 @@ Prints what each shows in the explorer's own words, for the alt text of its page
 anatomy, flips, matryoshka and search are due when the nano changes, all when their look does.
 """
 
-import argparse
 import io
 import sys
 
+from chosen import chosen
 from notebook_header import ROOT
 
 FOLDER = ROOT / "docs" / "explorers"
@@ -155,11 +155,7 @@ def stacked(pictures):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", help=f"any of {', '.join(STILLS)} (default: all)")
-    names = parser.parse_args(arguments).names or list(STILLS)
-    if unknown := [name for name in names if name not in STILLS]:
-        parser.error(f"no such still: {', '.join(unknown)}; there are {', '.join(STILLS)}")
+    names = chosen(__doc__.partition("\n")[0], STILLS, "still", arguments)
     for name in names:
         picture, words = STILLS[name]()
         picture.save(FOLDER / f"{name}.png", optimize=True)
