@@ -25,6 +25,7 @@ _PUBLIC = {
     "PROMPTS": "prompts",
     "document_prompt": "prompts",
     "train_tokenizer": "tokenizer",
+    "teacher_tokenizer": "piece_tokenizer",
     "words_as_texts": "word_list",
     "pad_batch": "batching",
     "token_budget_batches": "batching",

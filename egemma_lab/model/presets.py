@@ -82,11 +82,12 @@ PRESETS = {
 }
 
 
-def preset_config(name, vocab_size=None, pooling="mean"):
+def preset_config(name, vocab_size=None, pooling="mean", **text):
     """The configuration of a preset: "300m", "double", "nano" or "micro".
 
     `vocab_size` replaces the preset's own (default: 262,144, twice 16,384 and 2,048); a model takes its
-    tokenizer's. `pooling` as in `EmbeddingGemmaConfig`.
+    tokenizer's. `pooling` as in `EmbeddingGemmaConfig`. `text` replaces other fields of the text model's shape;
+    ValueError for one that the preset does not name.
 
     >>> config = preset_config("nano", vocab_size=8192)
     >>> config.text.vocab_size, config.output_width, config.widths
@@ -95,14 +96,18 @@ def preset_config(name, vocab_size=None, pooling="mean"):
     if name not in PRESETS:
         raise ValueError(f"preset={name!r} is not one of the presets {', '.join(map(repr, PRESETS))}")
     preset = PRESETS[name]
-    text = dict(preset["text"], **({} if vocab_size is None else {"vocab_size": vocab_size}))
-    return EmbeddingGemmaConfig.from_dict({**preset, "text": text, "pooling": pooling})
+    if strange := sorted(text.keys() - preset["text"].keys()):
+        raise ValueError(f"preset {name!r} has no {strange[0]!r}; its shape is {', '.join(preset['text'])}")
+    if vocab_size is not None:
+        text["vocab_size"] = vocab_size
+    return EmbeddingGemmaConfig.from_dict({**preset, "text": {**preset["text"], **text}, "pooling": pooling})
 
 
-def new_model(preset, tokenizer, seed=0, pooling="mean"):
-    """A model with fresh weights: preset and seed alone decide them, and the tokenizer's size.
+def new_model(preset, tokenizer, seed=0, pooling="mean", **text):
+    """A model with fresh weights: shape and seed alone decide them, and the tokenizer's size.
 
-    `pooling` as in `EmbeddingGemmaConfig`: "mean", or another to compare it with.
+    `pooling` as in `EmbeddingGemmaConfig`: "mean", or another to compare it with. `text` as in `preset_config`: what
+    differs from the preset's shape, such as intermediate_size=192.
 
     The global random state is left as it was. Matrices of the text model's layers are initialised as
     transformers does (normal, std 0.02; norms follow them, so their scale does not show). Two things differ:
@@ -127,7 +132,7 @@ def new_model(preset, tokenizer, seed=0, pooling="mean"):
     >>> model.encode("a text").shape
     (64,)
     """
-    config = preset_config(preset, vocab_size=len(tokenizer), pooling=pooling)
+    config = preset_config(preset, vocab_size=len(tokenizer), pooling=pooling, **text)
     return fresh_model(config, tokenizer, seed, name=preset)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from egemma_lab.model.encode import LONG_INPUT
 from egemma_lab.model.minilm import MINILM, minilm_folder
+from egemma_lab.model.piece_tokenizer import teacher_tokenizer
 from egemma_lab.model.rotation import check_rotation, nearest_rotation, pca_rotation
 from egemma_lab.model.tokenizing import check_texts
 from egemma_lab.model.word_list import vocabulary_words
@@ -73,6 +74,10 @@ class Teacher:
         """The whole words in the vocabulary of the teacher's tokenizer, frequent ones first: a list of strings."""
         return vocabulary_words(self._encoder.model.tokenizer)
 
+    def student_tokenizer(self, texts, vocab_size=None):
+        """A tokenizer with this teacher's pieces, as `egemma_lab.model.teacher_tokenizer` makes it for `texts`."""
+        return teacher_tokenizer(self._encoder.model.tokenizer, texts, vocab_size)
+
     def cut(self, width, rotation=None):
         """This teacher with `width` columns: rotated (where a rotation is given), cut, back to unit length.
 
@@ -116,6 +121,9 @@ class _CutTeacher(Teacher):
     @property
     def words(self):
         return self.whole.words
+
+    def student_tokenizer(self, texts, vocab_size=None):
+        return self.whole.student_tokenizer(texts, vocab_size)
 
     def encode(self, texts, role="document", batch_size=None, show_progress_bar=None):
         vectors = self.whole.encode(texts, role, batch_size, show_progress_bar)

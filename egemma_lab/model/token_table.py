@@ -49,7 +49,7 @@ def warm_start(model, teacher):
         # the model multiplies the table by sqrt(h): a row of length 1 enters the layers with unit mean square
         table.div_(table.norm(dim=1, keepdim=True).clamp(min=1e-12))
         table[ids] = torch.nn.functional.normalize(rows, dim=1)
-        _factorise(model, torch.from_numpy(np.ascontiguousarray(turn[:width])))  # (d, h)
+        set_dense_product(model, torch.from_numpy(np.ascontiguousarray(turn[:width])))  # (d, h)
         for layer in model.text_model.layers:
             layer.post_attention_layernorm.weight.fill_(POST_NORM)
             layer.post_feedforward_layernorm.weight.fill_(POST_NORM)
@@ -59,17 +59,20 @@ def warm_start(model, teacher):
 def text_pieces(tokenizer):
     """Ids (n,) and texts of the pieces that are texts: no special tokens, no single bytes, no bare spaces."""
     special = set(tokenizer.all_special_ids)
+    # WordPiece's ## within words; BPE has none, and a token of its own that may begin so
+    within = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None) or ""
     found = {}
     for piece, index in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]):
-        text = piece.replace("▁", " ").strip()
+        text = piece.removeprefix(within).replace("▁", " ").strip()
         if index not in special and text and not _BYTE.fullmatch(piece):
             found[index] = text
     return torch.tensor(list(found)), list(found.values())
 
 
-def _factorise(model, matrix):
+@torch.no_grad()
+def set_dense_product(model, matrix):
     """Give the Dense layers this product, dense_down @ dense_up = matrix (d, h), both of like scale."""
-    u, s, vh = torch.linalg.svd(matrix.float(), full_matrices=False)  # (d, r), (r,), (r, h)
+    u, s, vh = torch.linalg.svd(matrix.float().cpu(), full_matrices=False)  # (d, r), (r,), (r, h)
     for layer in (model.dense_up, model.dense_down):
         layer.weight.zero_()
     root = s.sqrt()

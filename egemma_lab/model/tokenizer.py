@@ -64,7 +64,7 @@ def train_tokenizer(texts, vocab_size=8192):
             f"vocab_size={vocab_size} must be at least {_SMALLEST}: "
             "special tokens, 256 bytes, ASCII and runs of spaces"
         )
-    alphabet = _alphabet(texts, most=len(_ASCII) + (vocab_size - _SMALLEST) // 2)
+    alphabet = list(common_characters(texts, most=len(_ASCII) + (vocab_size - _SMALLEST) // 2))
     learnt = _learn_tokens(texts, alphabet, vocab_size - _SMALLEST + len(_ASCII))
     runs = [_SPACE * (left + right) for left, right in _RUNS]
     tokens = list(dict.fromkeys(chain(SPECIAL_TOKENS, _BYTES, alphabet, runs, learnt)))
@@ -73,8 +73,11 @@ def train_tokenizer(texts, vocab_size=8192):
     return _assemble(vocabulary, _all_merges(ranked, vocabulary))
 
 
-def _alphabet(texts, most):
-    """The characters that become tokens: ASCII, then the most frequent ones up to the coverage."""
+def common_characters(texts, most=None):
+    """ASCII with "▁" for the space, then the most frequent characters of `texts`: a dict's keys, in that order.
+
+    They end where 99.95% of all characters are covered, or at `most` (None: no limit).
+    """
     counts = Counter()
     for text in texts:
         counts.update(text)
@@ -82,11 +85,11 @@ def _alphabet(texts, most):
     alphabet = dict.fromkeys(_ASCII)
     covered = sum(counts.pop(" " if character == _SPACE else character, 0) for character in alphabet)
     for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if covered >= wanted or len(alphabet) >= most:
+        if covered >= wanted or (most is not None and len(alphabet) >= most):
             break
         alphabet[character] = None
         covered += count
-    return list(alphabet)
+    return alphabet.keys()
 
 
 def _learn_tokens(texts, alphabet, vocab_size):
@@ -117,14 +120,23 @@ def _all_merges(ranked, vocabulary):
 
 
 def _assemble(vocabulary, merges):
-    from transformers import PreTrainedTokenizerFast
-
-    pad, eos, bos, unk = SPECIAL_TOKENS
+    unk = SPECIAL_TOKENS[3]
     backend = Tokenizer(models.BPE(vocabulary, merges, unk_token=unk, fuse_unk=True, byte_fallback=True))
     backend.normalizer = normalizers.Replace(" ", _SPACE)
     backend.decoder = decoders.Sequence(
         [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
+    return with_special_tokens(backend, vocabulary)
+
+
+def with_special_tokens(backend, vocabulary):
+    """A `tokenizers.Tokenizer` as a `PreTrainedTokenizerFast` with Gemma's special tokens, BOS and EOS around a text.
+
+    `vocabulary`: token -> id, SPECIAL_TOKENS among them.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    pad, eos, bos, unk = SPECIAL_TOKENS
     backend.add_special_tokens(
         [AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS]
     )

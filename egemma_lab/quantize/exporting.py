@@ -56,7 +56,8 @@ def export(model, path, format="gguf", precision="f32"):
 
     - "gguf": one file for llama.cpp, `path` ending in .gguf, with the tokenizer in it. Matrices in "f32", "bf16",
       "Q8_0" or "Q4_0" (blocks of 32, 8.5 and 4.5 bits a weight; `fake_quantize` computes the same as "int8_block" and
-      "int4_block"), norms in float32. llama.cpp knows no prompts: put them before the texts.
+      "int4_block"), norms in float32. llama.cpp knows no prompts: put them before the texts. WordPiece it reads with
+      a few rare characters and overlong words apart (`egemma_lab.quantize.gguf_vocabulary.vocabulary` lists them).
     - "onnx": a folder for onnxruntime, with the tokenizer, the prompts and a README that shows how to use it without
       torch; from token ids to unit vectors, any batch, any length. In "f32", or "int8" (weights in 7 bits a column,
       activations in 8 by their range).

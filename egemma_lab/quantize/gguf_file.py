@@ -5,7 +5,7 @@ import json
 
 from egemma_lab.model.saving import computed_weights
 from egemma_lab.quantize.formats import BLOCK
-from egemma_lab.quantize.gguf_vocabulary import vocabulary, vocabulary_problems
+from egemma_lab.quantize.gguf_vocabulary import vocabulary, vocabulary_model, vocabulary_problems
 
 # precision of a file -> the format of `fake_quantize` that computes with the same weights
 GGUF_PRECISIONS = {"f32": None, "bf16": None, "Q8_0": "int8_block", "Q4_0": "int4_block"}
@@ -153,13 +153,16 @@ def _write_shape(writer, model):
 def _write_tokenizer(writer, model):
     tokenizer = model.tokenizer
     names, scores, types = vocabulary(tokenizer, model.config.text.vocab_size)
-    writer.add_tokenizer_model("llama")
+    kind = vocabulary_model(tokenizer)
+    writer.add_tokenizer_model(kind)
     writer.add_tokenizer_pre("default")
     writer.add_token_list(names)
     writer.add_token_scores(scores)
     writer.add_token_types(types)
     writer.add_bos_token_id(tokenizer.bos_token_id)
     writer.add_eos_token_id(tokenizer.eos_token_id)
+    if kind == "bert":
+        writer.add_sep_token_id(tokenizer.eos_token_id)  # what it ends a text with, whatever is said of EOS
     if tokenizer.unk_token_id is not None:
         writer.add_unk_token_id(tokenizer.unk_token_id)
     if tokenizer.pad_token_id is not None:

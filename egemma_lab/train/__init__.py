@@ -17,6 +17,7 @@ from egemma_lab.train.run import Run, Snapshots, load_run
 from egemma_lab.train.shipping import Shipment, bundled_probe, ship
 from egemma_lab.train.soup_scores import soup_gain
 from egemma_lab.train.souping import along_the_line, greedy_soup, soup
+from egemma_lab.train.table_fit import fit_token_table
 
 __all__ = [
     "Callback",
@@ -33,6 +34,7 @@ __all__ = [
     "adapt_to_encoder",
     "along_the_line",
     "bundled_probe",
+    "fit_token_table",
     "greedy_soup",
     "implied_licence",
     "load_run",

@@ -16,7 +16,7 @@ from egemma_lab.train.interrupt import InterruptFlag
 from egemma_lab.train.language_run import LanguageRun
 from egemma_lab.train.language_setup import set_up_language
 from egemma_lab.train.micro_batches import Ahead
-from egemma_lab.train.optimizer import learning_rate
+from egemma_lab.train.optimizer import learning_rate, set_rate
 from egemma_lab.train.out_of_memory import Fitting, cut, too_little_memory
 
 _TRAINING, _MEASURING = 1, 2  # streams of random numbers
@@ -77,8 +77,7 @@ def _loop(state, blocks, interrupt):
             began = time.monotonic()
             step = state.step + 1
             rate = learning_rate(recipe, step, (step - 0.5) / state.steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            set_rate(optimizer, rate)
             losses = _fitting_losses(fitting, model, upcoming.next(), state.precision, parameters)
             gradient_norm = float(torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm))
             if not math.isfinite(losses["loss"] + gradient_norm):

@@ -12,7 +12,7 @@ from egemma_lab.train.interrupt import InterruptFlag
 from egemma_lab.train.lora import merged
 from egemma_lab.train.micro_batches import Ahead, encoder, tokenize_batch
 from egemma_lab.train.non_finite import refuse_non_finite
-from egemma_lab.train.optimizer import learning_rate, sum_gradients
+from egemma_lab.train.optimizer import learning_rate, set_rate, sum_gradients
 from egemma_lab.train.out_of_memory import FittingStep, too_little_memory
 from egemma_lab.train.processes import agree, of_whole_batch, share_of_batch, shared_mean, shared_sum
 from egemma_lab.train.recipe import Recipe
@@ -136,8 +136,7 @@ def _loop(state, batches, interrupt):
         if not recipe.words:
             _teach_ahead(state, step, first)
         rate = learning_rate(recipe, step, _progress_within(state))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(optimizer, rate)
 
         output = backward_of(tokens)
         sum_gradients(accelerator, parameters)

@@ -4,20 +4,36 @@ import math
 
 import torch
 
+_GROUPS = ("matrices", "norms", "table")
 
-def make_optimizer(model, recipe):
+
+def make_optimizer(model, recipe, table_rate=1.0):
     """AdamW over all parameters, fused where the device has a fused one; no weight decay on norms.
 
     A norm's weight is a scale around its default, not a direction to be kept short: shrinking it only fights
     the next layer. Matrices (embedding, attention, feed-forward, Dense) have two dimensions, norms one.
+    table_rate: what the token table's rate is multiplied with; a group keeps that factor as "share", for `set_rate`.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate, fused=fused)
+    groups = {name: {"params": [], "weight_decay": recipe.weight_decay, "share": 1.0} for name in _GROUPS}
+    groups["norms"]["weight_decay"] = 0.0
+    groups["table"]["share"] = table_rate
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            kind = "matrices" if parameter.ndim >= 2 else "norms"
+            if table_rate != 1.0 and "embed_tokens." in name:
+                kind = "table"
+            groups[kind]["params"].append(parameter)
+    found = [group for group in groups.values() if group["params"]]
+    fused = all(p.device.type in ("cpu", "cuda") for group in found for p in group["params"])
+    optimizer = torch.optim.AdamW(found, lr=recipe.learning_rate, fused=fused)
+    set_rate(optimizer, recipe.learning_rate)
+    return optimizer
+
+
+def set_rate(optimizer, rate):
+    """Give every group of an optimizer that `make_optimizer` made its share of a step's rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]
 
 
 def learning_rate(recipe, step, progress):

@@ -63,6 +63,9 @@ class Recipe(RecipeFile):
         negatives. At least 2: one row alone has nothing to be compared with.
     learning_rate: AdamW's highest rate. 3e-4 suits small presets (in short runs of the nano 1e-3 learnt less);
         continue a trained model more gently: 2e-5 for `google/embeddinggemma-300m`.
+    table_rate: what the token table's rate is multiplied with, from 0 (it stays as it is) to 1. A rare token is seen in
+        one step of hundreds, and AdamW then moves it as far as any other: a table that begins well (a warm start, a
+        trained model) wants less, 0.1 to 0.3.
     warmup: how long the rate climbs from 0, as a share of the budget (a float below 1) or in steps (an
         integer). Afterwards it falls along half a cosine to 0.
     weight_decay: AdamW's, on matrices only: norms' scales are not shrunk.
@@ -124,6 +127,7 @@ class Recipe(RecipeFile):
     stop_after: int | None = None
     batch_size: int = 64
     learning_rate: float = 3e-4
+    table_rate: float = 1.0
     warmup: float | int = 0.05
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -199,6 +203,7 @@ _CHECKS = {
     "stop_after": checks.optional(checks.whole(at_least=1)),
     "batch_size": checks.whole(at_least=2),
     "learning_rate": checks.number(above=0, at_most=1),
+    "table_rate": checks.number(at_least=0, at_most=1),
     "warmup": checks.share_or_steps,
     "weight_decay": checks.number(at_least=0),
     "max_grad_norm": checks.number(above=0),

@@ -103,7 +103,7 @@ def set_up(given, stack):
         run=Run(files.path, model=model),
         recipe=recipe,
         model=model,
-        optimizer=make_optimizer(model, recipe),
+        optimizer=make_optimizer(model, recipe, recipe.table_rate),
         plan=plan,
         mixture=mixture,
         teacher=targets,

@@ -8,6 +8,7 @@ from egemma_lab.train.language_recipe import LanguageRecipe
 from egemma_lab.train.samples import some_texts
 from egemma_lab.train.staged_recipe import GO_ON
 from egemma_lab.train.storage import new_file, new_folder
+from egemma_lab.train.table_fit import check_fit, fit_token_table
 from egemma_lab.train.teacher_choice import fit_teacher
 
 ROTATION_TEXTS = 8192
@@ -71,10 +72,24 @@ def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
             if teacher is None:
                 raise ValueError("start: kind: warm_start needs a teacher; name one, or take kind: random")
             warm_start(model, teacher if rotation is None else teacher.cut(teacher.width, rotation))
+            if recipe.start["table"]:
+                _fit_table(model, recipe, data, teacher, rotation, show_progress_bar)
         elif kind != "random":
             model = _language_start(recipe, data, model, folder, show_progress_bar)
     with new_folder(model_folder) as unfinished:
         model.save_pretrained(unfinished)
+
+
+def _fit_table(model, recipe, data, teacher, rotation, show_progress_bar):
+    """The warm model's token table fitted to texts of all views; the teacher's vectors of them are kept on disk."""
+    from egemma_lab.data import TeacherCache
+
+    settings = check_fit(recipe.start["table"])
+    texts = _texts(recipe, data, settings.pop("texts"))
+    with TeacherCache(fit_teacher(teacher, model.config.output_width, rotation)) as cache:
+        cache.fill(texts, "document", show_progress_bar=show_progress_bar)
+        targets = cache.vectors(texts, "document")
+    fit_token_table(model, texts, targets, seed=recipe.seed, show_progress_bar=show_progress_bar, **settings)
 
 
 def _fresh(recipe, data, teacher, folder):
@@ -84,16 +99,20 @@ def _fresh(recipe, data, teacher, folder):
     if not folder.exists():
         tokenizer = _tokenizer(recipe, data, teacher)
         with new_folder(folder) as unfinished:
-            fresh = new_model(recipe.preset, tokenizer, seed=recipe.seed, pooling=recipe.pooling)
+            fresh = new_model(
+                recipe.preset, tokenizer, seed=recipe.seed, pooling=recipe.pooling, **recipe.shape
+            )
             fresh.save_pretrained(unfinished)
     return load_model(folder)
 
 
 def _tokenizer(recipe, data, teacher):
-    """The tokenizer as the recipe's section says: of a model, or trained on texts of all views."""
+    """The tokenizer as the recipe's section says: the teacher's, a model's, or trained on texts of all views."""
     from egemma_lab.model import load_model, train_tokenizer, words_as_texts
 
     given = recipe.tokenizer
+    if given["of"] == "teacher":
+        return teacher.student_tokenizer(_texts(recipe, data, given["texts"]), given["vocab_size"])
     if given["of"] is not None:
         return load_model(given["of"]).tokenizer
     texts = _texts(recipe, data, given["texts"])

@@ -4,12 +4,13 @@ import dataclasses
 import re
 from pathlib import Path
 
-from egemma_lab.model import PRESETS
+from egemma_lab.model import PRESETS, preset_config
 from egemma_lab.model.pooling import POOLINGS
-from egemma_lab.train.checks import did_you_mean
+from egemma_lab.train.checks import did_you_mean, whole
 from egemma_lab.train.language_recipe import LanguageRecipe
 from egemma_lab.train.recipe import WEIGHT_FORMATS, Recipe
 from egemma_lab.train.stage_data import refuse_unknown
+from egemma_lab.train.table_fit import check_fit, shorter_fit
 from egemma_lab.train.yaml_file import read_yaml
 
 STARTS = ("warm_start", "encoder_decoder", "decoder", "random", "model", "new_tokenizer")
@@ -24,7 +25,7 @@ KINDS = {
 METHODS = ("uniform", "greedy")
 _TEACHER = {"name": None, "dtype": "float32", "max_seq_length": None, "rotation": None}
 _TOKENIZER = {"of": None, "vocab_size": 8192, "texts": 60_000, "words": 0}
-_START = {"kind": "warm_start", "model": None, "decoder": {}, "denoising": {}}
+_START = {"kind": "warm_start", "model": None, "table": {}, "decoder": {}, "denoising": {}}
 _DEVELOPMENT = {"sets": [], "texts": [], "tasks": [], "queries": 300}
 _NAME = re.compile(r"[\w.-]+")
 
@@ -34,16 +35,20 @@ class StagedRecipe:
     """Everything that decides how a model is made from raw text, as a YAML file says it.
 
     name, what, seed, preset, pooling: of the model; the seed is every stage's, unless its own recipe names one.
+    shape: what of the text model differs from the preset's, such as `intermediate_size`.
     data: name -> where a set comes from (`egemma_lab.train.stage_data.StageData`).
     texts: views of the sets (`StageData.source`); the tokenizer, the teacher's rotation and stage 0 see them.
     tokenizer: `vocab_size`, and how many `texts` of the views it is trained on; `words`: the teacher's words are
         counted in, this many times as many as there are in the texts (default 0), so that words of general English
-        get a token where the texts are of a few subjects; or `of`, a model whose tokenizer is taken as it is.
+        get a token where the texts are of a few subjects; or `of`, a model whose tokenizer is taken as it is, or
+        "teacher": the teacher's pieces, at most `vocab_size` of those that the texts can need
+        (`egemma_lab.model.teacher_tokenizer`).
     teacher: `name`, `dtype` and `max_seq_length` as in `load_teacher`; `rotation`: "pca" or None.
-    start: `kind`, one of "warm_start" (the token table is what the teacher says of each piece), "encoder_decoder"
-        and "decoder" (stage 0: a decoder trained on next tokens, its section `decoder` a `LanguageRecipe`, and
-        its adaptation by masked spans, `denoising` another), "random", or "model": the one that `model` names
-        (a folder, a bundled or a Hub's name) goes on with its own tokenizer; turned towards the teacher
+    start: `kind`, one of "warm_start" (the token table is what the teacher says of each piece; with anything in the
+        section `table` it is then fitted to so many `texts` of the views, `egemma_lab.train.fit_token_table`),
+        "encoder_decoder" and "decoder" (stage 0: a decoder trained on next tokens, its section `decoder` a
+        `LanguageRecipe`, and its adaptation by masked spans, `denoising` another), "random", or "model": the one that
+        `model` names (a folder, a bundled or a Hub's name) goes on with its own tokenizer; turned towards the teacher
         where that is rotated, else as it is; or "new_tokenizer": the same with a tokenizer trained here
         (`egemma_lab.model.change_tokenizer`).
     development: what the development score is made of: `sets` whose held-out pairs are searched, `texts` whose
@@ -66,6 +71,7 @@ class StagedRecipe:
     texts: list
     what: str = ""
     preset: str = "nano"
+    shape: dict = dataclasses.field(default_factory=dict)
     pooling: str = "mean"
     seed: int = 0
     teacher: dict = dataclasses.field(default_factory=dict)
@@ -85,6 +91,13 @@ class StagedRecipe:
         for name, allowed in (("preset", PRESETS), ("pooling", POOLINGS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
+        sizes = [
+            name for name in PRESETS[self.preset]["text"] if name != "vocab_size"
+        ]  # that is the tokenizer's
+        refuse_unknown("shape", self.shape, sizes)
+        for name, size in self.shape.items():
+            whole(at_least=1)(f"shape: {name}", size)
+        preset_config(self.preset, **self.shape)
         if self.start["kind"] not in STARTS:
             raise ValueError(f"start: kind={self.start['kind']!r} is not one of {', '.join(STARTS)}")
         if (self.start["kind"] in GO_ON) != (self.start["model"] is not None):
@@ -95,10 +108,13 @@ class StagedRecipe:
         words = self.tokenizer["words"]
         if not isinstance(words, int | float) or words < 0:
             raise ValueError(f"tokenizer: words={words!r} must be a number from 0 upwards")
-        if self.teacher["name"] is None and (words or self.start["kind"] == "new_tokenizer"):
+        if self.start["table"]:
+            check_fit(self.start["table"])
+        asked = words or self.tokenizer["of"] == "teacher" or self.start["kind"] == "new_tokenizer"
+        if asked and self.teacher["name"] is None:
             raise ValueError(
-                "tokenizer: words, and start: kind: new_tokenizer, ask a teacher for its words and its vectors: name "
-                "one in the section teacher"
+                "tokenizer: words, tokenizer: of: teacher and start: kind: new_tokenizer ask a teacher for its words, "
+                "its pieces and its vectors: name one in the section teacher"
             )
         for part in ("decoder", "denoising"):
             LanguageRecipe(**self.start[part])
@@ -141,6 +157,8 @@ class StagedRecipe:
         for part in ("decoder", "denoising"):
             if start[part]:
                 start[part] = _shorter(start[part], share)
+        if start["table"]:
+            start["table"] = shorter_fit(start["table"], share)
         return dataclasses.replace(self, stages=stages, start=start)
 
 

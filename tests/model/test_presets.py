@@ -64,6 +64,21 @@ def test_unknown_preset_names_the_known_ones():
         preset_config("nanno")
 
 
+def test_a_preset_may_be_given_another_shape(tiny_tokenizer):
+    narrow = new_model("micro", tiny_tokenizer, seed=3, intermediate_size=96)
+    assert narrow.text_model.layers[0].mlp.up_proj.weight.shape == (96, 64)
+    assert preset_config("micro", 77, num_hidden_layers=12).text.num_hidden_layers == 12
+    assert preset_config("micro", 77, num_hidden_layers=12).text.vocab_size == 77
+    assert preset_config("micro").text.num_hidden_layers == 6
+    same = new_model("micro", tiny_tokenizer, seed=3, intermediate_size=128).state_dict()
+    plain = new_model("micro", tiny_tokenizer, seed=3).state_dict()
+    assert all(torch.equal(same[name], plain[name]) for name in plain)
+    with pytest.raises(
+        ValueError, match="preset 'micro' has no 'layers'; its shape is num_key_value_heads, "
+    ):
+        preset_config("micro", layers=3)
+
+
 def test_presets_are_not_changed_by_use():
     preset_config("micro", vocab_size=77).text.vocab_size = 5
     assert PRESETS["micro"]["text"]["vocab_size"] == preset_config("micro").text.vocab_size == 2048

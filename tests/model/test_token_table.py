@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from wordpiece import wordpiece
 
-from egemma_lab.model import new_model, warm_start
-from egemma_lab.model.token_table import text_pieces
+from egemma_lab.model import new_model, teacher_tokenizer, train_tokenizer, warm_start
+from egemma_lab.model.token_table import set_dense_product, text_pieces
 
 
 def student_of(make_micro, teacher):
@@ -81,6 +82,31 @@ def test_narrow_teacher_is_refused(make_micro):
 
     with pytest.raises(ValueError, match=r"is 8 wide; a warm start needs .* hidden states \(64\)"):
         warm_start(make_micro(seed=3), Narrow())
+
+
+def test_pieces_of_words_are_asked_for_without_their_mark():
+    """WordPiece marks what stands within a word; in BPE the same signs are a text of their own, a heading perhaps."""
+    ids, texts = text_pieces(teacher_tokenizer(wordpiece(["#", "sun", "##s", "##set", "###"]), ["sunset"]))
+    assert ids.tolist() == [4, 5, 6, 7, 8]
+    assert texts == ["#", "sun", "s", "set", "#"]
+    tokenizer = train_tokenizer(["## sunset\n    ## sunrise"] * 20, vocab_size=420)
+    ids, texts = text_pieces(tokenizer)
+    assert {"##", "sunset", "a"} <= set(texts)
+    spaces = [token for token in tokenizer.get_vocab() if not token.replace("▁", " ").strip()]
+    assert {"▁", "▁▁", "\n"} <= set(spaces)
+    assert not set(ids.tolist()) & set(tokenizer.convert_tokens_to_ids(spaces))
+
+
+@pytest.mark.parametrize("rank", [64, 48])
+def test_the_dense_layers_multiply_to_what_is_given(make_micro, rank):
+    model = make_micro()
+    matrix = torch.randn(64, 64, generator=torch.Generator().manual_seed(1))
+    matrix[rank:] = 0
+    set_dense_product(model, matrix.requires_grad_())
+    torch.testing.assert_close(model.merged_dense(), matrix, atol=1e-5, rtol=1e-4)
+    up, down = model.dense_up.weight.norm(), model.dense_down.weight.norm()
+    assert 0.9 < up / down < 1.1
+    assert model.dense_up.weight.requires_grad
 
 
 def test_special_tokens_and_bytes_keep_their_rows(make_micro):

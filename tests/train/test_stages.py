@@ -9,8 +9,9 @@ import pytest
 import yaml
 from fake_teacher import FakeTeacher
 from safetensors.numpy import load_file
+from wordpiece import wordpiece
 
-from egemma_lab.model import load_model
+from egemma_lab.model import load_model, teacher_tokenizer
 from egemma_lab.model.saving import computed_weights
 from egemma_lab.quantize import fake_quantize
 from egemma_lab.train import load_run
@@ -203,6 +204,14 @@ def test_a_soup_of_stages_is_their_average(make, recipe, tmp_path):
     assert np.isfinite(written["gain"]["gain"])
 
 
+def test_the_shape_may_differ_from_the_presets(make, recipe, tmp_path):
+    recipe["stages"] = recipe["stages"][:1]
+    recipe["shape"] = {"intermediate_size": 96, "num_hidden_layers": 12}
+    model = make(recipe)
+    assert [layer.mlp.up_proj.weight.shape for layer in model.text_model.layers] == 12 * [(96, 64)]
+    assert model.encode(["a text"]).shape == (1, 64)
+
+
 def test_a_tokenizer_may_be_another_models_and_the_pooling_another(make, recipe, tmp_path):
     recipe["stages"] = recipe["stages"][:1]
     first = make(recipe, "first")
@@ -211,6 +220,85 @@ def test_a_tokenizer_may_be_another_models_and_the_pooling_another(make, recipe,
     model = make(recipe, "second")
     assert model.tokenizer.get_vocab() == first.tokenizer.get_vocab()
     assert model.config.pooling == "last"
+
+
+@pytest.fixture
+def pieces_of_the_teacher(monkeypatch, tiny_texts):
+    """Gives the fake teacher a WordPiece tokenizer: the words of the tiny texts, and letters."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = sorted({word.strip(".").lower() for text in tiny_texts for word in text.split()} - set(letters))
+    theirs = wordpiece([*letters, *(f"##{letter}" for letter in letters), *words, ".", "ø", "øre"])
+
+    def student_tokenizer(self, texts, vocab_size=None):
+        return teacher_tokenizer(theirs, texts, vocab_size)
+
+    monkeypatch.setattr(FakeTeacher, "student_tokenizer", student_tokenizer, raising=False)
+    return [*letters, *(f"##{letter}" for letter in letters), *words, "."]
+
+
+def test_a_student_begins_with_the_teachers_pieces_and_a_fitted_table(
+    make, recipe, tmp_path, tiny_texts, pieces_of_the_teacher, monkeypatch
+):
+    recipe["stages"] = recipe["stages"][:1]
+    recipe["stages"][0]["recipe"]["table_rate"] = 0
+    recipe["tokenizer"] = {"of": "teacher", "vocab_size": 500, "texts": 400}
+    make(recipe, "plain")
+    recipe["start"] = {"kind": "warm_start", "table": {"texts": 300, "steps": 40, "batch_size": 64}}
+    model = make(recipe, "fitted")
+    fitted = tmp_path / "fitted"
+    assert model.tokenizer.convert_ids_to_tokens(range(len(model.tokenizer)))[4:] == pieces_of_the_teacher
+    assert load_model(fitted / "final").tokenizer("Mars, orbits.").input_ids[2] == 3  # the comma is unknown
+
+    rotation = load_file(fitted / "0-start" / "rotation.safetensors")["rotation"]
+    target = FakeTeacher(64).encode(tiny_texts) @ rotation
+    plain, start = (load_model(tmp_path / name / "0-start" / "model") for name in ("plain", "fitted"))
+    near, nearer = ((each.encode(tiny_texts) * target).sum(axis=1).mean() for each in (plain, start))
+    assert nearer > near + 0.05
+    first, last = weights(fitted / "0-start" / "model"), weights(fitted / "final")
+    changed = {name for name in first if not np.array_equal(first[name], last[name])}
+    assert "text_model.embed_tokens.weight" not in changed  # table_rate: 0
+    assert "dense_up.weight" in changed
+
+    # killed before the start was kept: the fit is repeated bit for bit, with the vectors that lie on disk
+    asked = []
+    encode = FakeTeacher.encode
+
+    def listening(self, texts, *arguments, **options):
+        asked.extend(texts)
+        return encode(self, texts, *arguments, **options)
+
+    monkeypatch.setattr(FakeTeacher, "encode", listening)
+    shutil.rmtree(fitted / "0-start" / "model")
+    shutil.rmtree(fitted / "1-matching")
+    make(recipe, "fitted")
+    assert equal(weights(fitted / "0-start" / "model"), first)
+    assert equal(weights(fitted / "final"), last)
+    assert "orbits" in asked  # the warm start's pieces
+    assert not set(asked) & set(tiny_texts)
+    make(recipe, "fitted")  # finished: nothing changes
+    assert equal(weights(fitted / "final"), last)
+
+
+def test_the_table_is_fitted_only_where_the_recipe_says_so_and_as_it_says(
+    make, recipe, tmp_path, pieces_of_the_teacher, monkeypatch
+):
+    calls = []
+    monkeypatch.setattr(
+        "egemma_lab.train.stage_start.fit_token_table",
+        lambda model, texts, targets, **settings: calls.append((texts, targets, settings)),
+    )
+    recipe["stages"] = recipe["stages"][:1]
+    recipe["tokenizer"] = {"of": "teacher", "vocab_size": 60}
+    make(recipe, "plain")
+    assert calls == []
+    recipe["start"] = {"table": {"texts": 40, "learning_rate": 0.5}}
+    model = make(recipe, "fitted", seed=7)
+    assert len(model.tokenizer) == 60
+    ((texts, targets, settings),) = calls
+    assert 0 < len(texts) <= 40
+    assert targets.shape == (len(texts), 64)
+    expected = {"steps": 600, "batch_size": 4096, "learning_rate": 0.5, "max_tokens": 128}
+    assert settings == {**expected, "seed": 7, "show_progress_bar": False}
 
 
 def test_a_stage_quantizes_beside_what_goes_on(make, recipe, tmp_path):
@@ -245,6 +333,10 @@ def test_scale_shortens_every_stage(recipe):
     assert short.stages[1]["recipe"]["steps"] == 2
     assert short.start["decoder"]["steps"] == 10
     assert StagedRecipe(**recipe).scaled(20).stages[0]["recipe"]["steps"] == 20_000
+    recipe["start"] = {"table": {"texts": 2000, "steps": 500}}
+    assert StagedRecipe(**recipe).scaled(0.01).start["table"] == {"texts": 20, "steps": 5}
+    assert StagedRecipe(**recipe).scaled(20).start["table"] == {"texts": 2000, "steps": 500}
+    assert StagedRecipe(**{**recipe, "start": {}}).scaled(0.01).start["table"] == {}
     with pytest.raises(ValueError, match="scale=0 must be a number above 0"):
         StagedRecipe(**recipe).scaled(0)
 
@@ -268,6 +360,13 @@ def test_another_seed_is_another_draw_of_the_same_recipe(make, recipe, tmp_path)
         ({"stages": []}, "there is no section stages"),
         ({"stage": []}, "no field 'stage'; did you mean 'stages'"),
         ({"preset": "giant"}, "preset='giant' is not one of 300m, nano, double, micro"),
+        (
+            {"shape": {"intermediate_sise": 96}},
+            "shape: no field 'intermediate_sise'; did you mean 'intermediate_size'",
+        ),
+        ({"shape": {"vocab_size": 500}}, "shape: no field 'vocab_size'"),
+        ({"shape": {"intermediate_size": 0}}, "shape: intermediate_size=0 is not possible"),
+        ({"shape": 96}, "shape: expected 'name: value' lines, not 96"),
         ({"pooling": "max"}, "pooling='max' is not one of mean,"),
         ({"teacher": {"nam": "x"}}, "teacher: no field 'nam'"),
         ({"start": {"kind": "warm"}}, "start: kind='warm' is not one of"),
@@ -276,6 +375,10 @@ def test_another_seed_is_another_draw_of_the_same_recipe(make, recipe, tmp_path)
         ({"start": {"kind": "new_tokenizer"}}, "start: kind='new_tokenizer' with model=None"),
         ({"tokenizer": {"words": -1}}, "tokenizer: words=-1 must be a number from 0 upwards"),
         ({"tokenizer": {"words": 1}, "teacher": {}}, "ask a teacher for its words"),
+        ({"tokenizer": {"of": "teacher"}, "teacher": {}}, "of: teacher .* ask a teacher .* its pieces"),
+        ({"start": {"table": {"step": 3}}}, "start: table: no field 'step'; did you mean 'steps'"),
+        ({"start": {"table": {"texts": 0}}}, "start: table: texts=0 is not possible"),
+        ({"start": {"table": True}}, "start: table: expected 'name: value' lines, not True"),
         ({"start": {"decoder": {"step": 3}}}, "no field 'step'"),
         ({"stages": [{"name": "a", "kind": "soap"}]}, "kind='soap'; did you mean 'soup'"),
         ({"stages": [{"name": "a", "sources": []}]}, "'a': there are no sources"),

@@ -1,0 +1,128 @@
+"""A start nearer to the teacher than single pieces: the token table fitted to texts, as a static model's is."""
+
+from itertools import chain
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from egemma_lab.model.token_table import set_dense_product
+from egemma_lab.model.tokenizing import check_texts, token_ids
+from egemma_lab.train import checks
+from egemma_lab.train.stage_data import refuse_unknown
+
+FIT = {"texts": 250_000, "steps": 600, "batch_size": 4096, "learning_rate": 0.03, "max_tokens": 128}
+POST_NORM = -0.995  # a layer then adds a two-hundredth of what it would: more of it drowns the fitted table
+DENSE_RATE = 1e-3  # of the matrix behind the mean, beside the table's own rate
+
+_CHECKS = {
+    "texts": checks.whole(at_least=1),
+    "steps": checks.whole(at_least=1),
+    "batch_size": checks.whole(at_least=1),
+    "learning_rate": checks.number(above=0),
+    "max_tokens": checks.whole(at_least=3),  # BOS, one token, EOS
+}
+
+
+def check_fit(settings, where="start: table"):
+    """The settings of a fit with the defaults filled in; ValueError names what is unknown or cannot be, and `where`."""
+    refuse_unknown(where, settings, FIT)
+    try:
+        return {name: _CHECKS[name](name, value) for name, value in {**FIT, **settings}.items()}
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def shorter_fit(settings, share):
+    """The settings for trying a recipe: steps and texts times `share`. Above 1 it changes nothing, since a fit that
+    sees the same texts again and again learns them by heart."""
+    full = check_fit(settings)
+    fewer = {name: max(2, round(full[name] * share)) for name in ("texts", "steps")}
+    return {**settings, **fewer} if share < 1 else settings
+
+
+def fit_token_table(model, texts, targets, *, seed=0, show_progress_bar=None, **settings):
+    """Fit the token table and the Dense layers to what the teacher says of `texts`, as if the model had no layers.
+
+    Without its layers a model that pools by the mean is static: a token's row is brought to unit root mean square (by
+    the final norm), the rows of a text are averaged, the Dense layers turn the mean. That much is learnt here by
+    matching alone, with Adam and a rate that falls to 0, in batches of thousands of texts: seconds for what the whole
+    model would take hours for, because a rare token gets its gradient undiluted and a step costs nearly nothing (as in
+    model2vec's Tokenlearn). Every text stands behind one of the model's prompts or none, drawn by the seed, since a
+    prompt's tokens are in the mean too. The layers then begin nearer to the identity than a warm start's, and learn
+    what a mean lacks.
+
+    Parameters: `model`, after `warm_start` (changed in place, and returned); `texts`; `targets` (n, d), the unit
+    vectors of a teacher as wide as the model's output; `show_progress_bar`, False for none; `settings` out of `FIT`:
+    `steps`, `batch_size`, `learning_rate` of the table, `max_tokens` a text is cut at. The same seed gives the same
+    table on the same machine. ValueError for targets of another shape, without texts, and for settings that cannot be.
+
+    >>> from egemma_lab.model import load_teacher, new_model, train_tokenizer, warm_start
+    >>> texts, teacher = ["a cat on the mat", "the price of bread went up", "bread and butter"], load_teacher().cut(64)
+    >>> model = warm_start(new_model("micro", train_tokenizer(texts, vocab_size=400)), teacher)
+    >>> before = (model.encode(texts) * teacher.encode(texts)).sum()
+    >>> model = fit_token_table(model, texts, teacher.encode(texts), steps=20, show_progress_bar=False)
+    >>> bool((model.encode(texts) * teacher.encode(texts)).sum() > before + 0.1)
+    True
+    """
+    settings = check_fit(settings, "fit_token_table")
+    texts, targets = check_texts(texts), torch.as_tensor(targets)
+    if not texts or targets.shape != (len(texts), model.config.output_width):
+        raise ValueError(
+            f"targets are {tuple(targets.shape)} for {len(texts)} texts and a model {model.config.output_width} wide; "
+            "give at least one text, and of each the vector of a teacher that is cut to the model's width"
+        )
+    table, device, steps = model.text_model.embed_tokens.weight, model.device, settings["steps"]
+    scale = table.shape[1] ** 0.5
+    rows = torch.nn.Parameter(table.detach().float() * scale)  # (V, h), as they enter the layers
+    matrix = torch.nn.Parameter(model.merged_dense().detach())  # (d, h)
+    optimizer = torch.optim.Adam(
+        [{"params": [rows], "lr": settings["learning_rate"]}, {"params": [matrix], "lr": DENSE_RATE}]
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    generator, size = np.random.default_rng(seed), min(settings["batch_size"], len(texts))
+    prompts = ["", *dict.fromkeys(model.prompts.values())]
+    drawn = generator.integers(len(prompts), size=len(texts))
+    prompted = [prompts[index] + text for index, text in zip(drawn, texts)]
+    ids, _ = token_ids(model.tokenizer, prompted, settings["max_tokens"])
+    bar = tqdm(range(steps), desc="fitting the token table", disable=show_progress_bar is False)
+    for _ in bar:
+        drawn = generator.integers(len(ids), size=size)
+        vectors = static_vectors(rows, matrix, *bags([ids[i] for i in drawn], device))  # (B, d)
+        loss = 1 - (vectors * targets[drawn].to(device)).sum(dim=1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        bar.set_postfix_str(f"1 - cosine {loss.item():.3f}")
+    with torch.no_grad():
+        table.copy_(_unit_rms(rows) / scale)
+        for layer in model.text_model.layers:
+            layer.post_attention_layernorm.weight.fill_(POST_NORM)
+            layer.post_feedforward_layernorm.weight.fill_(POST_NORM)
+    set_dense_product(model, matrix)
+    return model
+
+
+def static_vectors(rows, matrix, tokens, offsets):
+    """Unit vectors (n, d): normalise(matrix @ mean over a text's tokens of rows / rms(rows)).
+
+    rows (V, h); matrix (d, h); tokens and offsets (n,) as `bags` makes them.
+    """
+    means = torch.nn.functional.embedding_bag(tokens, _unit_rms(rows), offsets, mode="mean")  # (n, h)
+    return torch.nn.functional.normalize(means @ matrix.T, dim=1)
+
+
+def bags(ids, device=None):
+    """All texts' ids in one row, and where each text begins in it.
+
+    >>> [part.tolist() for part in bags([[2, 7, 1], [2, 1], [2, 8, 9, 1]])]
+    [[2, 7, 1, 2, 1, 2, 8, 9, 1], [0, 3, 5]]
+    """
+    lengths = torch.tensor([len(row) for row in ids])
+    tokens = torch.tensor(list(chain.from_iterable(ids)))
+    return tokens.to(device), (lengths.cumsum(0) - lengths).to(device)
+
+
+def _unit_rms(rows):
+    return rows * torch.rsqrt(rows.square().mean(dim=1, keepdim=True) + 1e-6)  # Gemma's epsilon
