@@ -12,7 +12,7 @@ def teacher_tokenizer(tokenizer, texts, vocab_size=None):
     """A `PreTrainedTokenizerFast` with the pieces of a WordPiece `tokenizer`, a teacher's, that `texts` can need.
 
     A student that sees the pieces its teacher sees need not learn how the teacher spells a rare word: with such pieces,
-    19,000 of them, the mean of a text's rows comes much nearer to MiniLM than with as many BPE tokens (notebook 04).
+    19,000 of them, the mean of a text's rows comes much nearer to MiniLM than with as many BPE tokens.
     Left out are special tokens, unused places, and pieces with a character that is neither ASCII nor among the most
     frequent of the texts, those that make up 99.95% of them. A word that cannot be spelt becomes one "<unk>".
 

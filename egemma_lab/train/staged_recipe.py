@@ -57,8 +57,8 @@ class StagedRecipe:
         "train": `sources` (views) and a `recipe`;
         "search": the same for several mixtures of the sources: `trials` in all, of which `initial` are drawn
             from a Dirichlet after the uniform one (`MixtureSearch`); it goes on with the best;
-        "soup": the average of the `best` trials of the search named in `of`, or of the stages of kind "train" that `of`
-            lists; `method` "greedy" or "uniform";
+        "soup": the average of the `best` trials of the search named in `of`, or of the stages of kind "train" or "soup"
+            that `of` lists; `method` "greedy" or "uniform";
         "quantize": `sources` and a `recipe` for training on under fake quantization in a `format`
             (`Recipe(fake_quantize=...)`); the stages after it go on from the model before it.
 
@@ -211,10 +211,10 @@ def _check_stage(stage, before):
 
 
 def _check_ingredients(where, stage, before):
-    runs = [earlier["name"] for earlier in before if earlier.get("kind", "train") == "train"]
+    runs = [earlier["name"] for earlier in before if earlier.get("kind", "train") in ("train", "soup")]
     strange = [name for name in stage["of"] if name not in runs]
     if strange or len(set(stage["of"])) < 2 or "best" in stage:
         raise ValueError(
-            f"{where}: of={stage['of']!r} must list two or more stages of kind 'train' before it "
+            f"{where}: of={stage['of']!r} must list two or more stages of kind 'train' or 'soup' before it "
             f"({', '.join(runs) or 'there is none'}), and takes no best"
         )

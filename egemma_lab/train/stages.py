@@ -182,9 +182,11 @@ class _Making:
         return final
 
     def ingredients(self, stage):
-        """Name -> run folder: the best trials of the search that `of` names, or the stages that it lists."""
+        """Name -> folder: of the best trials of the search that `of` names, or of the stages that it lists."""
         if isinstance(stage["of"], list):
-            return {name: self.folders[name] for name in stage["of"]}
+            soups = {earlier["name"] for earlier in self.recipe.stages if earlier.get("kind") == "soup"}
+            folders = {name: self.folders[name] for name in stage["of"]}
+            return {name: folder / "model" if name in soups else folder for name, folder in folders.items()}
         searched, found = self.searches[stage["of"]]
         return {trial["folder"]: searched / trial["folder"] for trial in found.best(stage.get("best", 3))}
 
@@ -212,12 +214,12 @@ class _Making:
         return model
 
 
-def _parts_of(run, development):
-    """A run's parts of the development score: as the search wrote them beside it, or computed."""
-    written = run.parent / f"{run.name}.json"
+def _parts_of(folder, development):
+    """A run's or a model's parts of the development score: as the search wrote them beside a run, or computed."""
+    written = folder.parent / f"{folder.name}.json"
     if written.exists():
         return json.loads(written.read_text(encoding="utf-8"))
-    return _numbered(development.parts(load_run(run).model))
+    return _numbered(development.parts(load_model(folder)))
 
 
 def _numbered(parts):
