@@ -144,17 +144,19 @@ class TrainingReplay(Panel):
 
 
 def motion(scene, moment):
-    """A sentence: how far the texts really turned since a few moments ago, and how far they went on the map."""
+    """In words: how far the texts really turned since a few moments ago, how far they went on the map, and on maps made
+    apart that this says nothing."""
     earlier = moment - -(-len(scene.film) // STOPS)
     if earlier < 0:
         kept, width = scene.film.axes.shape
-        return f"The film holds {kept} of the vectors' {width} axes; neighbours are those along them."
-    angle = turned(scene.film.vectors[earlier], scene.film.vectors[moment])
-    way = way_on_the_map(scene.maps[earlier], scene.maps[moment])
-    said = (
-        f"Since {scene.names[earlier]} the middle text's vector turned by {angle:.0f}° and moved "
-        f"{way:.2f} radii on this map."
-    )
+        said = f"The film holds {kept} of the vectors' {width} axes; neighbours are those along them."
+    else:
+        angle = turned(scene.film.vectors[earlier], scene.film.vectors[moment])
+        way = way_on_the_map(scene.maps[earlier], scene.maps[moment])
+        said = (
+            f"Since {scene.names[earlier]} the middle text's vector turned by {angle:.0f}° and moved "
+            f"{way:.2f} radii on this map."
+        )
     if scene.kind == "anew":
         said += " Maps made apart turn and fold as they please: what moves here need not have moved."
     return said

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from egemma_lab.model.presets import fresh_model
-from egemma_lab.model.token_table import text_pieces
+from egemma_lab.model.token_table import mark_within, text_pieces
 
 RIDGE = 0.3  # penalty of the fit, small: thousands of rows against 386 columns
 LETTERS = 4  # of a word that the fit is made on, at least
@@ -17,7 +17,8 @@ def change_tokenizer(model, tokenizer, teacher):
     """A copy of a trained model that reads with another tokenizer.
 
     Parameters: `model`, an EmbeddingGemma with a tokenizer of its own; `tokenizer`, the new one; `teacher`, a
-    `Teacher`. Layers and Dense are the model's. A piece that both tokenizers have keeps its row. For a new one a linear
+    `Teacher`. Layers and Dense are the model's. A piece that both tokenizers have keeps its row, also where one marks
+    the beginnings of words ("▁in") and the other what does not begin one ("##in"). For a new one a linear
     map from the teacher's vector of the piece to the row, fitted by ridge regression on the whole words that both
     have, says what the row would be; it is brought to the mean length of those words' rows. The bundled nano's
     rows are predicted so with cosine 0.79 (words held out from the fit). ValueError where the tokenizers share too few
@@ -43,26 +44,41 @@ def change_tokenizer(model, tokenizer, teacher):
     )
     weights = {k: v for k, v in model.state_dict().items() if not k.endswith("embed_tokens.weight")}
     changed.load_state_dict(weights, strict=False)
-    known = model.tokenizer.get_vocab()
+    known = {meaning: index for index, meaning in piece_meanings(model.tokenizer).items()}
     old, new = (each.text_model.embed_tokens.weight for each in (model, changed))
     with torch.no_grad():
-        for piece, index in tokenizer.get_vocab().items():
-            if piece in known:
-                new[index] = old[known[piece]]
+        for index, meaning in piece_meanings(tokenizer).items():
+            if meaning in known:
+                new[index] = old[known[meaning]]
         ids, rows = _fitted_rows(tokenizer, known, old.detach().double().cpu().numpy(), teacher)
         new[ids] = torch.from_numpy(rows).to(new)
     return changed
 
 
+def piece_meanings(tokenizer):
+    """{id: (text, whether a word begins with it)}, alike for tokenizers that mark what begins a word and what does not.
+
+    A sign begins no word, however WordPiece writes it, and special tokens are their names.
+    """
+    within = mark_within(tokenizer)
+    found = {}
+    for piece, index in tokenizer.get_vocab().items():
+        if within:
+            found[index] = piece.removeprefix(within), piece.isalnum()
+        else:
+            found[index] = piece.removeprefix("▁"), piece.startswith("▁")
+    return found
+
+
 def _fitted_rows(tokenizer, known, table, teacher):
-    """Ids (m,) and rows (m, h) of the pieces that are texts and stand in `known` (piece -> row of `table`) not."""
-    names = {index: piece for piece, index in tokenizer.get_vocab().items()}
+    """Ids (m,) and rows (m, h) of the pieces that are texts and stand in `known` (meaning -> row of `table`) not."""
+    meanings = piece_meanings(tokenizer)
     ids, texts = text_pieces(tokenizer)
-    pieces = [names[index] for index in ids.tolist()]
+    pieces = [meanings[index] for index in ids.tolist()]
     fresh = np.array([piece not in known for piece in pieces])
     if not fresh.any():
         return ids[:0], table[:0]
-    begins = np.array([piece.startswith("▁") for piece in pieces])  # a word's first piece
+    begins = np.array([begins for _, begins in pieces])
     words = ~fresh & begins & np.array([len(text) >= LETTERS for text in texts])
     if words.sum() < FEWEST:
         raise ValueError(

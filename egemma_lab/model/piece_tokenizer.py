@@ -58,10 +58,13 @@ def teacher_tokenizer(tokenizer, texts, vocab_size=None):
 
 
 def _needed_pieces(vocab, prefix, characters):
-    """The pieces, in the vocabulary's order, that are one sign or letters and digits, all of them in use."""
+    """The pieces, in the vocabulary's order, that are letters and digits or one sign, all of them in use.
+
+    A sign is a word of its own: one marked as within a word ("##!") never occurs.
+    """
     found = []
     for piece in sorted(vocab, key=vocab.get):
         text = piece.removeprefix(prefix)
-        if (len(text) == 1 or text.isalnum()) and characters >= set(text):
+        if (len(piece) == 1 or text.isalnum()) and characters >= set(text):
             found.append(piece)
     return found

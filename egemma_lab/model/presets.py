@@ -3,7 +3,7 @@
 import torch
 
 from egemma_lab.model.embedding_gemma import EmbeddingGemma, EmbeddingGemmaConfig
-from egemma_lab.model.token_table import POST_NORM
+from egemma_lab.model.token_table import begin_near_identity
 
 # What all sizes share with google/embeddinggemma-300m (recipe: Vera et al. 2025, arXiv:2509.20354, and its
 # config.json).
@@ -165,6 +165,4 @@ def _start_near_identity(text_model):
     """Tokens of mean square 1 and layers that add little to them; the reasons stand in `new_model`."""
     config = text_model.config
     text_model.embed_tokens.weight.mul_(config.hidden_size**-0.5 / config.initializer_range)
-    for layer in text_model.layers:
-        layer.post_attention_layernorm.weight.fill_(POST_NORM)
-        layer.post_feedforward_layernorm.weight.fill_(POST_NORM)
+    begin_near_identity(text_model)

@@ -50,23 +50,33 @@ def warm_start(model, teacher):
         table.div_(table.norm(dim=1, keepdim=True).clamp(min=1e-12))
         table[ids] = torch.nn.functional.normalize(rows, dim=1)
         set_dense_product(model, torch.from_numpy(np.ascontiguousarray(turn[:width])))  # (d, h)
-        for layer in model.text_model.layers:
-            layer.post_attention_layernorm.weight.fill_(POST_NORM)
-            layer.post_feedforward_layernorm.weight.fill_(POST_NORM)
+    begin_near_identity(model.text_model)
     return model
 
 
 def text_pieces(tokenizer):
     """Ids (n,) and texts of the pieces that are texts: no special tokens, no single bytes, no bare spaces."""
     special = set(tokenizer.all_special_ids)
-    # WordPiece's ## within words; BPE has none, and a token of its own that may begin so
-    within = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None) or ""
+    within = mark_within(tokenizer)
     found = {}
     for piece, index in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]):
         text = piece.removeprefix(within).replace("▁", " ").strip()
         if index not in special and text and not _BYTE.fullmatch(piece):
             found[index] = text
     return torch.tensor(list(found)), list(found.values())
+
+
+def mark_within(tokenizer):
+    """What pieces within a word begin with: WordPiece's "##"; "" for others, who may have a token that looks so."""
+    return getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None) or ""
+
+
+@torch.no_grad()
+def begin_near_identity(text_model, post_norm=POST_NORM):
+    """Layers that add to their input only the share 1 + `post_norm` of what they would."""
+    for layer in text_model.layers:
+        layer.post_attention_layernorm.weight.fill_(post_norm)
+        layer.post_feedforward_layernorm.weight.fill_(post_norm)
 
 
 @torch.no_grad()

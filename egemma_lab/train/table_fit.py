@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from egemma_lab.model.token_table import set_dense_product
+from egemma_lab.model.token_table import begin_near_identity, set_dense_product
 from egemma_lab.model.tokenizing import check_texts, token_ids
 from egemma_lab.train import checks
 from egemma_lab.train.stage_data import refuse_unknown
@@ -97,9 +97,7 @@ def fit_token_table(model, texts, targets, *, seed=0, show_progress_bar=None, **
         bar.set_postfix_str(f"1 - cosine {loss.item():.3f}")
     with torch.no_grad():
         table.copy_(_unit_rms(rows) / scale)
-        for layer in model.text_model.layers:
-            layer.post_attention_layernorm.weight.fill_(POST_NORM)
-            layer.post_feedforward_layernorm.weight.fill_(POST_NORM)
+    begin_near_identity(model.text_model, POST_NORM)
     set_dense_product(model, matrix)
     return model
 

@@ -75,6 +75,9 @@ def test_another_map_comes_from_a_thread_and_is_kept(explorer, monkeypatch):
     assert_drawn(explorer, scene, 2, 0)
     assert explorer.live.layout.xaxis.title.text == "first axis of UMAP (no unit)"
     assert "need not have moved" in explorer.message.value
+    explorer.moment.value = 0  # nothing earlier to compare with, and the warning stays
+    assert "need not have moved" in explorer.message.value
+    explorer.moment.value = 2
     assert not explorer.kind.disabled
     explorer.kind.value = "plane"
     assert "first principal direction" in explorer.live.layout.xaxis.title.text

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from fake_teacher import FakeTeacher
+from wordpiece import wordpiece
 
-from egemma_lab.model import EmbeddingGemma, change_tokenizer, new_model, train_tokenizer
-from egemma_lab.model.new_tokenizer import RIDGE
+from egemma_lab.model import EmbeddingGemma, change_tokenizer, new_model, teacher_tokenizer, train_tokenizer
+from egemma_lab.model.new_tokenizer import RIDGE, piece_meanings
 from egemma_lab.model.token_table import text_pieces
 
 ONSETS, MIDDLES, ENDS = ("br", "st", "cl", "gr"), ("ake", "ino", "ulu", "ema"), ("ton", "ring", "dle", "mer")
@@ -71,6 +72,26 @@ def test_a_new_piece_is_where_the_fit_on_shared_words_puts_it(old, changed):
 def test_the_same_tokenizer_changes_no_vector(old):
     same = change_tokenizer(old, old.tokenizer, FakeTeacher())
     assert np.array_equal(old.encode(WORDS), same.encode(WORDS))
+
+
+def test_a_piece_means_the_same_however_beginnings_are_marked(old):
+    """ "▁brakering" and WordPiece's "brakering" begin a word, "ake" and "##ake" do not; a sign never does."""
+    letters = sorted(set("".join(WORDS)))
+    pieces = [*letters, *(f"##{letter}" for letter in letters), *WORDS[:48], "##ake", "!", "unseen"]
+    tokenizer = teacher_tokenizer(wordpiece(pieces), [*WORDS, "unseen!"])
+    known, vocabulary = old.tokenizer.get_vocab(), tokenizer.get_vocab()
+    meanings = piece_meanings(tokenizer)
+    assert meanings[vocabulary[WORDS[3]]] == (WORDS[3], True)
+    assert meanings[vocabulary["##ake"]] == ("ake", False)
+    assert meanings[vocabulary["!"]] == ("!", False)
+    assert meanings[vocabulary["<bos>"]] == ("<bos>", False)
+    changed = change_tokenizer(old, tokenizer, FakeTeacher())
+    shared = [("<eos>", "<eos>"), (WORDS[3], "▁" + WORDS[3]), ("!", "!"), ("##e", "e")]
+    for mine, theirs in shared:
+        assert theirs in known
+        assert torch.equal(row(changed, mine), row(old, theirs))
+    fitted = np.median([row(old, "▁" + word).norm() for word in WORDS[:48]])
+    assert row(changed, "unseen").norm().item() == pytest.approx(fitted, rel=0.2)
 
 
 def test_too_few_words_in_common_are_refused(old):

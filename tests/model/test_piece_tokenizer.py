@@ -13,7 +13,7 @@ from egemma_lab.model.tokenizer import SPECIAL_TOKENS
 from egemma_lab.model.tokenizing import token_ids
 
 PIECES = ["!", "a", "b", "n", "ø", "##a", "##b", "##n", "##ø", "ban", "##ana"]
-PIECES += ["...", "°c", "øa", "##ab", "b2"]
+PIECES += ["...", "##!", "°c", "øa", "##ab", "b2"]
 WITHOUT_O = ["!", "a", "b", "n", "##a", "##b", "##n", "ban", "##ana", "##ab", "b2"]
 
 

@@ -204,6 +204,23 @@ def test_a_soup_of_stages_is_their_average(make, recipe, tmp_path):
     assert np.isfinite(written["gain"]["gain"])
 
 
+def test_a_soup_goes_into_another(make, recipe, tmp_path):
+    matching = recipe["stages"][0]
+    recipe["stages"] = [
+        matching,
+        {**matching, "name": "longer", "recipe": {**matching["recipe"], "seed": 3}},
+        {"name": "average", "kind": "soup", "of": ["matching", "longer"], "method": "uniform"},
+        {**matching, "name": "last", "recipe": {**matching["recipe"], "seed": 4}},
+        {"name": "both", "kind": "soup", "of": ["average", "last"], "method": "uniform"},
+    ]
+    make(recipe, "made")
+    one, two, mixed = (
+        weights(tmp_path / "made" / name) for name in ("3-average/model", "4-last/final", "5-both/model")
+    )
+    for name in mixed:
+        np.testing.assert_allclose(mixed[name], (one[name] + two[name]) / 2, atol=1e-6)
+
+
 def test_the_shape_may_differ_from_the_presets(make, recipe, tmp_path):
     recipe["stages"] = recipe["stages"][:1]
     recipe["shape"] = {"intermediate_size": 96, "num_hidden_layers": 12}
