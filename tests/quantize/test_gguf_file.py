@@ -8,6 +8,7 @@ import pytest
 import torch
 from tokenizers import AddedToken
 
+from egemma_lab.model.token_table import begin_near_identity
 from egemma_lab.quantize import export, exporting, fake_quantize, gguf_file, pack
 from egemma_lab.quantize.gguf_file import check_gguf, write_gguf
 from egemma_lab.quantize.llama_cpp import llama_server
@@ -98,6 +99,24 @@ def test_a_file_holds_exactly_the_codes_of_training(
         )
         assert stored[name].tensor_type.name == precision
         assert stored[name].data.reshape(-1).tobytes() == blocks.numpy().tobytes(), name
+    first = stored["dense_2.weight"]
+    assert (
+        first.tensor_type.name == "F32"
+    )  # what goes in is not to be rounded; the codes are those of training
+    assert np.array_equal(first.data, model.dense_up.weight.detach().numpy())
+
+
+@pytest.mark.parametrize("precision", ["Q8_0", "Q4_0"])
+def test_what_all_texts_have_in_common_does_not_drown_the_rest(exportable, tmp_path, precision):
+    """A trained model's pooled vectors are mostly one direction, which the first Dense layer takes away."""
+    model = exportable(seed=3)
+    begin_near_identity(model.text_model, -0.999)
+    table, dense = model.text_model.embed_tokens.weight, model.dense_up.weight
+    with torch.no_grad():
+        common = torch.ones(table.shape[1]) / table.shape[1] ** 0.5
+        table += 30 * table.norm(dim=1).mean() * common
+        dense -= torch.outer(dense @ common, common)
+    assert export(model, tmp_path / "m.gguf", precision=precision).agreement.found < 2e-5
 
 
 def test_what_the_file_says(exportable, tmp_path, without_llama_cpp):
@@ -116,7 +135,9 @@ def test_what_the_file_says(exportable, tmp_path, without_llama_cpp):
     assert norm.tensor_type.name == "F32"
     expected = 1 + model.text_model.layers[0].input_layernorm.weight.detach().numpy()
     assert (norm.data == expected).all()
-    assert {each.tensor_type.name for each in stored.values() if len(each.shape) == 2} == {"Q8_0"}
+    kinds = {name: each.tensor_type.name for name, each in stored.items() if len(each.shape) == 2}
+    assert kinds.pop("dense_2.weight") == "F32"
+    assert set(kinds.values()) == {"Q8_0"}
 
 
 REFUSED = {
