@@ -1,13 +1,11 @@
 """Judge the nano that `egemma-lab make` left behind, and put it into the package.
 
-    python experiments/nano/ship.py runs/nano-vocabulary --data-dir DATA
-    python experiments/nano/ship.py runs/nano --recipe experiments/nano/recipe.yaml --data-dir DATA
+    python experiments/nano/ship.py runs/nano --data-dir DATA
 
 Writes `results.csv` and `results.json` (the suite at every width, with intervals, beside the teacher and BM25) into
-this folder; how the recipe ran to `ran`, for the cards of models that go on from there; weights, tokenizer and model
-card to `egemma_lab/assets/nano`; the maps of the probe texts and, of a model made from raw text in one go, the film of
-its training to `egemma_lab/assets/nano_replay`. DATA holds the evaluation sets (docs/evaluation.md). Figures of the
-same model and data are not measured again.
+this folder; weights, tokenizer and model card to `egemma_lab/assets/nano`; the maps of the probe texts to
+`egemma_lab/assets/nano_replay`, with `--film` the film of its training too. DATA holds the evaluation sets
+(docs/evaluation.md). Figures of the same model and data are not measured again.
 """
 
 import argparse
@@ -24,26 +22,20 @@ from egemma_lab.quantize.index import fingerprint
 from egemma_lab.train import Recipe, model_card, record_coordinates, record_replay, ship, stage_facts
 from egemma_lab.train.stage_data import StageData
 from egemma_lab.train.staged_recipe import StagedRecipe
+from egemma_lab.train.table_fit import check_fit
 
 HERE = Path(__file__).parent
 ASSETS = Path(lab.__file__).parent / "assets"
-RAN = HERE / "ran"  # the stages of every recipe as they ran
-# in the order in which they go on from each other
-OUTPUTS = {
-    "recipe": "runs/nano",
-    "longer": "runs/nano-longer",
-    "finetuning": "runs/nano-finetuned",
-    "vocabulary": "runs/nano-vocabulary",
-}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("made", type=Path, help="what `egemma-lab make --output` wrote")
-    parser.add_argument(
-        "--recipe", type=Path, default=HERE / "vocabulary.yaml", help="the file it was made with"
-    )
+    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml", help="the file it was made with")
     parser.add_argument("--data-dir", type=Path, help="folder of the evaluation sets")
+    parser.add_argument(
+        "--film", action="store_true", help="also put the film of this training in place of the bundled one"
+    )
     arguments = parser.parse_args()
     made = arguments.made
     recipe = StagedRecipe.from_yaml(arguments.recipe)
@@ -52,11 +44,9 @@ def main():
 
     results = measured(model, recipe, arguments.data_dir)
     runs = stage_runs(made, recipe)
-    write_ran(arguments.recipe.stem, made, recipe, runs)
-    chain = list(OUTPUTS)[: list(OUTPUTS).index(arguments.recipe.stem) + 1]
-    ran = [json.loads((RAN / f"{name}.json").read_text()) for name in chain]
-    stages = [stage for part in ran for stage in part["stages"]]
-    tokens = sum(part["tokens"] for part in ran)
+    facts = [stage_facts(folder, name, what) for name, what, folder in runs]
+    stages = [start_facts(recipe, model), *in_order(recipe, facts + soups(made, recipe))]
+    tokens = sum(int(lab.load_run(folder).history["tokens"].sum()) for _, _, folder in runs)
 
     def card(shipment):
         return model_card(
@@ -66,8 +56,8 @@ def main():
             sources=sources(recipe),
             results=results,
             recipe=f"experiments/nano/{arguments.recipe.name}",
-            command="\n".join(command(name) for name in chain),
-            limits=limits(tokens, stages, longest(chain)),
+            command=f"egemma-lab make experiments/nano/{arguments.recipe.name} --output {made} --data-dir DATA",
+            limits=limits(tokens, stages, longest(recipe)),
             shipment=shipment,
         )
 
@@ -75,10 +65,9 @@ def main():
     shipped = {"shipped": fingerprint(lab.load_model(ASSETS / recipe.name))}  # of the rounded weights
     notes = json.loads((HERE / "results.json").read_text())
     (HERE / "results.json").write_text(json.dumps(notes | shipped, indent=1) + "\n")
-    if len(chain) == 1:  # the film shows a training from its first step
-        record_replay(
-            {name: folder for name, _, folder in film(made, runs)}, ASSETS / f"{recipe.name}_replay"
-        )
+    if arguments.film:
+        shown = {name: folder for name, _, folder in film(made, runs)}
+        record_replay(shown, ASSETS / f"{recipe.name}_replay")
     record_coordinates(model, ASSETS / f"{recipe.name}_replay")
 
 
@@ -121,25 +110,9 @@ def measured(model, recipe, data_dir):
     return frame
 
 
-def write_ran(name, made, recipe, runs):
-    """`ran/<name>.json`: the facts of every stage in the recipe's order, and the tokens seen."""
-    start = [start_facts(recipe)] if recipe.start["kind"] != "model" else []
-    facts = [stage_facts(folder, name, what) for name, what, folder in runs]
-    tokens = sum(int(lab.load_run(folder).history["tokens"].sum()) for _, _, folder in runs)
-    ran = {"tokens": tokens, "stages": [*start, *in_order(recipe, facts + soups(made, recipe))]}
-    RAN.mkdir(exist_ok=True)
-    (RAN / f"{name}.json").write_text(json.dumps(ran, indent=1) + "\n")
-
-
-def command(name):
-    return f"egemma-lab make experiments/nano/{name}.yaml --output {OUTPUTS[name]} --data-dir DATA"
-
-
-def longest(chain):
-    """The most tokens of a text in any stage of these recipes."""
-    recipes = [StagedRecipe.from_yaml(HERE / f"{name}.yaml") for name in chain]
-    stages = [stage for recipe in recipes for stage in recipe.stages]
-    return max(Recipe(**stage["recipe"]).max_tokens for stage in stages if "recipe" in stage)
+def longest(recipe):
+    """The most tokens of a text in any stage."""
+    return max(Recipe(**stage["recipe"]).max_tokens for stage in recipe.stages if "recipe" in stage)
 
 
 def limits(tokens, stages, max_tokens):
@@ -206,14 +179,13 @@ def soups(made, recipe):
     return found
 
 
-def start_facts(recipe):
-    size, texts, words = (recipe.tokenizer[name] for name in ("vocab_size", "texts", "words"))
-    counted = f", the teacher's words counted in {words:g} times as often" if words else ""
-    return {
-        "name": "start",
-        "what": f"{recipe.start['kind']}; tokenizer of at most {size:,} pieces, trained on at most {texts:,} texts"
-        f"{counted}",
-    }
+def start_facts(recipe, model):
+    what = [recipe.start["kind"], f"{len(model.tokenizer):,} pieces of the teacher's tokenizer"]
+    if recipe.start["table"]:
+        fit = check_fit(recipe.start["table"])
+        how = f"{fit['texts']:,} texts at most, {fit['steps']} steps of {fit['batch_size']:,}"
+        what.append(f"the token table fitted to {how}, as if there were no layers")
+    return {"name": "start", "what": "; ".join(what)}
 
 
 def sources(recipe):

@@ -212,7 +212,7 @@ Table(plan.map(lambda number: f"{number:,}"))
 # %% [markdown]
 # ## 3. From text to numbers
 #
-# A tokenizer cuts the text into pieces, `▁` standing for a space. It puts `<bos>` (begin) before and `<eos>` (end)
+# A tokenizer cuts the text into pieces; `##` marks one that goes on within a word. It puts `<bos>` (begin) before and `<eos>` (end)
 # behind. The prompt is part of the text from here on: nothing marks it.
 
 # %%
@@ -647,7 +647,7 @@ average = 1 / len(look.tokens)
 above = shares[shares["share"] > average].sort_values("share", ascending=False)
 say(
     f"If all counted alike each would have {average:.0%}. Above that: "
-    + ", ".join(f"{token.strip('▁')} ({share:.0%})" for token, share in above.itertuples(index=False))
+    + ", ".join(f"{token.removeprefix('##')} ({share:.0%})" for token, share in above.itertuples(index=False))
     + f"; together {above['share'].sum():.0%}. Nobody told the mean to weigh words. The states do it by their length and direction."
 )
 
@@ -859,23 +859,23 @@ Table(
 # %%
 from egemma_lab.train import denoising
 
-[source_ids] = nano.tokenize(
+[source_ids] = tokenizer(
     [
         "The old gardener waters the roots in the evening. In the heat of the day most of the water would dry before it "
         "reaches them, and cold drops burn nothing, whatever people say."
     ]
-)
+).input_ids
 source_ids = source_ids[1:-1]
-plain_nano = nano.tokenizer.convert_ids_to_tokens
+plain = tokenizer.convert_ids_to_tokens
 
 
 def legible(ids, sentinels):
     """Ids as text, the i-th sentinel as <i>."""
     number = {int(sentinel): f" <{i}>" for i, sentinel in enumerate(sentinels)}
-    return "".join(number.get(int(i)) or plain_nano(int(i)).replace("▁", " ") for i in ids).strip()
+    return "".join(number.get(int(i)) or plain(int(i)).replace("▁", " ") for i in ids).strip()
 
 
-modes, sentinels = denoising.reserved_ids(nano.tokenizer)
+modes, sentinels = denoising.reserved_ids(tokenizer)
 rows = []
 for name in ("short", "dense", "prefix"):
     kind = denoising.DENOISERS[name]

@@ -13,6 +13,7 @@
 # - compute a matching loss by hand, and say how three distances differ in the way they pull;
 # - fit a teacher to a narrower student, and measure what two ways of cutting lose;
 # - say which vectors a student learns to match, and what becomes of those it was never shown, or has no token for;
+# - train a student without layers in seconds, and measure what layers add;
 # - search asymmetrically: documents by the large model, questions by the small one;
 # - measure what a student inherits: its teacher's mistakes, its teacher's prejudices, its teacher's limits.
 #
@@ -37,6 +38,7 @@ if "google.colab" in sys.modules:
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", package, *kept], check=True)
 
 # %%
+import copy
 import inspect
 import tempfile
 import time
@@ -553,10 +555,11 @@ say(
 # ### 6.1 Many targets in one text
 #
 # A text gives one target. But both models take the mean over their tokens, so each says something of every token: the
-# vector that the text would have if that token were all of it. Tokens cannot be compared one by one, because the two
-# models cut words differently. What can be compared are the stretches between two places where both of them end a token:
-# mostly a word, sometimes a part of one. Over the tokens inside, each side takes its mean
-# ([word matching](../docs/glossary.md#word-matching)).
+# vector that the text would have if that token were all of it. Where two models cut words differently, tokens cannot be
+# compared one by one. What can be compared are the stretches between two places where both of them end a token: mostly a
+# word, sometimes a part of one. Over the tokens inside, each side takes its mean
+# ([word matching](../docs/glossary.md#word-matching)). The bundled nano has its teacher's pieces (6.2 says why), so that
+# here a stretch is nearly always one token.
 #
 # **Predict**: twenty words have twenty targets. Is the bundled nano nearer to its teacher in what it says of the words of
 # a text, or in what it says of the whole text?
@@ -603,20 +606,25 @@ of_words = pd.concat([word_by_word(text) for text in texts[:: sized(8, 40)]])["c
 of_texts = float(np.sum(by_nano * unit(by_teacher @ turn.numpy()), axis=1).mean())
 say(
     f"Mean cosine to the teacher: **{of_words:.2f}** word by word, **{of_texts:.2f}** text by text. What a student gets wrong of "
-    "single words is partly lost in the mean, so words are the harder target, and they tell it where it was wrong. In its "
-    "second hour the bundled nano learnt from both (`Recipe(words=1)`), at the cost of the same forward pass. The paper "
-    "matches texts alone; matching hidden states token by token is TinyBERT's idea (arXiv:1909.10351)."
+    "single words is partly lost in the mean, so words are the harder target, and they tell it where it was wrong. "
+    "`Recipe(words=1)` learns from both at the cost of the same forward pass. The recipe of the bundled nano does not use "
+    "it: it matches texts alone, as the paper does. Matching hidden states token by token is TinyBERT's idea "
+    "(arXiv:1909.10351)."
 )
 
 # %% [markdown]
 # ### 6.2 What a student has no token for
 #
-# A student reads in tokens, and those are learnt from the text at hand. For its first three hours of training the bundled
-# nano had a tokenizer learnt from its eight sources, in which *Camptodactyly* was one token, while *phone*, *bike* and
-# *lunch* came in pieces that mean nothing on their own. No loss shows that: on texts of the same sources all went well. So
-# here are two tokenizers of one size. One learns from the Python packages on this machine, the other from the same text
-# with the words of the teacher's vocabulary counted in (`words_as_texts`). Each gives a student that begins warm: a row
-# of its token table is what the teacher says of that token alone, and nothing is trained.
+# A student reads in tokens, and those are usually learnt from the text at hand. An earlier nano of this laboratory had a
+# tokenizer learnt from its training texts, in which *Camptodactyly* was one token, while *phone*, *bike* and *lunch* came in
+# pieces that mean nothing on their own. No loss shows that: on texts of the same sources all went well.
+#
+# So here are four tokenizers. One learns from the Python packages on this machine, one from the same text with the words of
+# the teacher's vocabulary counted in (`words_as_texts`). The third has the teacher's own pieces, the first of them, as many
+# as the others have tokens (`teacher.student_tokenizer`); the fourth has all of them that the text can need, which is what
+# the bundled nano has. Each gives a student that begins warm: a row of its token table is what the teacher says of that
+# token alone, and nothing is trained. (The teacher is turned as in section 5, by a PCA of docstrings, since its first
+# columns alone are no good target.)
 #
 # **Predict**: into how many tokens does the first cut a word of our everyday texts, on average?
 
@@ -627,14 +635,33 @@ guess = lab.explore.predict(
 guess
 
 # %%
-packages = lab.data.load_pairs("python-docs", limit=sized(3000, 300))
-at_hand = [*packages["anchor"], *packages["positive"]]
+packages = lab.data.load_pairs("python-docs", limit=sized(8800, 500))
+docstrings, unseen_docstrings = packages["anchor"][: sized(8000, 400)], packages["anchor"][sized(8000, 400) :]
+docstrings_by_teacher = teacher.encode(docstrings, show_progress_bar=False)  # (8000, 384)
+axes = pca_rotation(docstrings_by_teacher)
+
+first = packages.select(range(sized(3000, 300)))
+at_hand = [*first["anchor"], *first["positive"]]
 counted_in = lab.model.words_as_texts(teacher.words, at_hand, share=1)
-rows, cut = [], {}
-for name, learnt_from in (("text at hand", at_hand), ("with the teacher's words", at_hand + counted_in)):
-    tokenizer = lab.model.train_tokenizer(learnt_from, vocab_size=sized(8192, 1200))
-    warm = lab.model.warm_start(lab.model.new_model("nano", tokenizer), teacher)
-    warm_cosines = pair_cosines(warm.encode_document(texts, show_progress_bar=False), pairs)
+size = sized(8192, 1200)
+tokenizers = {
+    "text at hand": lab.model.train_tokenizer(at_hand, vocab_size=size),
+    "with the teacher's words": lab.model.train_tokenizer(at_hand + counted_in, vocab_size=size),
+    "the teacher's first pieces": teacher.student_tokenizer(at_hand, vocab_size=size),
+    "all its pieces": teacher.student_tokenizer(at_hand, vocab_size=sized(None, 2400)),
+}
+
+
+def order_of(model):
+    """Rank correlation of the model's cosines with the teacher's, over the pairs of everyday texts."""
+    cosines = pair_cosines(model.encode_document(texts, show_progress_bar=False), pairs)
+    return correlation(ranks(teacher_cosines), ranks(cosines))
+
+
+rows, cut, warm = [], {}, {}
+for name, tokenizer in tokenizers.items():
+    warm[name] = lab.model.new_model("nano", tokenizer)
+    lab.model.warm_start(warm[name], teacher.cut(teacher.width, axes))
     cut[name] = {
         word: " | ".join(tokenizer.tokenize(f" {word}")) for word in ("phone", "lunch", "kitchen", "garage")
     }
@@ -642,33 +669,145 @@ for name, learnt_from in (("text at hand", at_hand), ("with the teacher's words"
     rows.append(
         {
             "tokenizer": name,
+            "tokens": len(tokenizer),
             "tokens to a word": tokens / sum(len(text.split()) for text in texts),
-            "rank correlation with the teacher": correlation(ranks(teacher_cosines), ranks(warm_cosines)),
+            "rank correlation with the teacher": order_of(warm[name]),
         }
     )
 vocabularies = pd.DataFrame(rows).set_index("tokenizer")
 Table(
     vocabularies.join(pd.DataFrame(cut).T),
-    caption="Two students before their first step, on the everyday texts",
+    caption="Four students before their first step, on the everyday texts",
 )
 
 # %%
-first, second = vocabularies.iloc[0], vocabularies.iloc[1]
+length, order = vocabularies["tokens to a word"], vocabularies["rank correlation with the teacher"]
 guess.reveal(
-    float(first["tokens to a word"]),
-    f"**{first['tokens to a word']:.2f}**; with the teacher's words counted in {second['tokens to a word']:.2f}. The order of the pairs "
-    f"agrees with the teacher's at {first['rank correlation with the teacher']:.2f} and "
-    f"{second['rank correlation with the teacher']:.2f}: both know little before training, and what the second knows more comes from "
-    "its words alone.",
+    float(length.iloc[0]),
+    f"**{length.iloc[0]:.2f}**; with the teacher's words counted in {length.iloc[1]:.2f}, with as many of its pieces "
+    f"{length.iloc[2]:.2f}, with all of them {length.iloc[3]:.2f}. The order of the pairs agrees with the teacher's at "
+    + ", ".join(f"{value:.2f}" for value in order)
+    + ". All four know little before training, and what one knows more than another comes from its tokens alone.",
 )
 
 # %% [markdown]
-# A trained model need not begin again for that. `lab.model.change_tokenizer` keeps the rows of tokens that both tokenizers
+# A student that cuts words as its teacher does need not learn how the teacher spells a rare word. The price is a large table:
+# the bundled nano spends most of its parameters on it, and its feed-forward layers are narrower for that. Nor is it to be
+# had from every teacher: it must be a WordPiece, as MiniLM's is. Where it is not, counting in its words is the next best, and
+# a trained model need not begin again for that. `lab.model.change_tokenizer` keeps the rows of tokens that both tokenizers
 # have, and fits the others: on the words that both have, a linear map from what the teacher says of a word to the row that
-# training gave it. The nano got 19,000 tokens that way (`experiments/nano/vocabulary.yaml`). The number at the top of this
-# notebook was 0.63 before, 0.64 before the first step on, and 0.68 after a good hour of training. It is a trade all the
-# same: tokens for everyday words are taken from those for code and science, and there the searches got worse. The
-# README ("The bundled nano") has both sides.
+# training gave it.
+#
+# ### 6.3 A model without layers
+#
+# The students of 6.2 have layers, but those begin near the identity and add next to nothing: a text's vector is the mean of
+# its tokens' rows, turned by the Dense layers. So let us take the layers out. What is left is a
+# [static model](../docs/glossary.md#static-model), and it can be trained as it is. A step costs one mean a text, a batch may
+# have thousands of texts, and the row of a rare token gets its gradient undiluted. `lab.train.fit_token_table` does it by
+# matching alone, as Tokenlearn of [model2vec](https://github.com/MinishLab/model2vec) does. Here all four are fitted to
+# docstrings of this machine's packages, of which no text is everyday, and measured on everyday texts and on other docstrings.
+
+
+# %%
+def without_layers(model):
+    """A copy that has no layers: the mean of its table's rows, turned."""
+    bare = copy.deepcopy(model)
+    bare.text_model.layers = torch.nn.ModuleList()
+    return bare
+
+
+unseen_by_teacher = teacher.encode(unseen_docstrings, show_progress_bar=False)
+unseen_pairs = pairs_of(["document"] * len(unseen_docstrings))
+unseen_ranks = ranks(pair_cosines(unseen_by_teacher, unseen_pairs))
+
+
+def measured(model):
+    """Its order of both kinds of text, held against the teacher's."""
+    vectors = model.encode_document(unseen_docstrings, show_progress_bar=False)
+    order = correlation(unseen_ranks, ranks(pair_cosines(vectors, unseen_pairs)))
+    return {"everyday texts": order_of(model), "other docstrings": order}
+
+
+unfitted = measured(without_layers(warm["all its pieces"]))
+guess = lab.explore.predict(
+    f"The fourth student, its layers taken out, has a rank correlation of {unfitted['everyday texts']:.2f} with the teacher "
+    f"on everyday texts, the bundled nano {agreement:.2f}. What will it have after some seconds on {len(docstrings):,} "
+    "docstrings?",
+    ...,
+)
+guess
+
+# %%
+found = {}
+for name, model in warm.items():
+    static = without_layers(model)
+    began = time.perf_counter()
+    lab.train.fit_token_table(
+        static,
+        docstrings,
+        unit(docstrings_by_teacher @ axes[:, : static.config.output_width]),
+        steps=sized(100, 10),
+        batch_size=sized(2048, 256),
+        show_progress_bar=False,
+    )
+    fit_seconds = time.perf_counter() - began
+    found[f"fitted: {name}"] = measured(static)
+found["bundled nano, its layers taken out"] = measured(without_layers(nano))
+found["bundled nano"] = measured(nano)
+found = pd.DataFrame(found).T
+Table(found, caption="Rank correlation with the teacher")
+
+# %%
+own, _, same_size, fitted, bare, full = (row for _, row in found.iterrows())
+guess.reveal(
+    float(fitted["everyday texts"]),
+    f"**{unfitted['everyday texts']:.2f}** before and **{fitted['everyday texts']:.2f}** after {fit_seconds:.0f} seconds; on "
+    f"docstrings that it has not seen {unfitted['other docstrings']:.2f} and {fitted['other docstrings']:.2f}. The bundled "
+    f"nano has {full['everyday texts']:.2f} and {full['other docstrings']:.2f}. Of two tables of one size, one with tokens of "
+    f"the text at hand and one with the teacher's, the docstrings tell little ({own['other docstrings']:.2f} and "
+    f"{same_size['other docstrings']:.2f}); the everyday texts tell them apart ({own['everyday texts']:.2f} and "
+    f"{same_size['everyday texts']:.2f}).",
+)
+
+# %% [markdown]
+# What a table has not read of it cannot know, and of many everyday words no docstring tells. The bundled nano began in this
+# very way, on far more texts, of eight kinds (section `start` of
+# [experiments/nano/recipe.yaml](../experiments/nano/recipe.yaml)), and only then were its layers trained. An earlier nano, with
+# tokens of its own, was trained through its layers for hours and ordered the everyday texts less well than such a table on
+# the teacher's pieces does after a minute ([the numbers](../docs/gpu-queue.md#the-nano-trained-for-longer)): a rare token's
+# row hardly learns in batches of 64.
+#
+# What are layers for, then? For order and context: a mean does not know in which order the words came, and its row of *bank*
+# is the same beside *river* and beside *money*. Order is easily tested. Turn the words of each text round, the last one
+# first, and see how far its vector moves:
+
+# %%
+backwards = [" ".join(reversed(text.split())) for text in texts]
+readers = {
+    "teacher": teacher.encode,
+    "the fitted table": static.encode_document,
+    "bundled nano": nano.encode_document,
+}
+stayed = {
+    name: np.sum(encode(texts, show_progress_bar=False) * encode(backwards, show_progress_bar=False), axis=1)
+    for name, encode in readers.items()
+}
+say(
+    "Mean cosine between a text and the same words backwards: "
+    + ", ".join(f"{name} **{cosines.mean():.3f}**" for name, cosines in stayed.items())
+    + ". How far a text moves in the nano's space correlates with how far it moves in the teacher's at "
+    f"{np.corrcoef(stayed['teacher'], stayed['bundled nano'])[0, 1]:.2f}. And taking all layers out changes the nano's rank "
+    f"correlation by {bare['everyday texts'] - full['everyday texts']:+.2f} on everyday texts and by "
+    f"{bare['other docstrings'] - full['other docstrings']:+.2f} on docstrings."
+)
+
+# %% [markdown]
+# Read the two together. At a cosine of 1.000 a model knows nothing of order; how much of it the nano's layers have learnt is
+# how far it is from there, beside the teacher. What the layers do beyond that is context: they let a word count differently
+# beside other words. By how much the rank correlation changes without them is no clean measure of it, since the table was
+# trained on with the layers above it, and one that was fitted alone can do better alone. And neither kind of text asks for
+# much of either: which texts are about the same thing is mostly said by their words, and a table knows those. Who bit whom
+# is another matter; section 8.3 has examples.
 
 # %% [markdown]
 # ## 7. Asymmetric search
@@ -1034,16 +1173,17 @@ say(
 # teacher is, so it holds a vector where it is, or it does not. The contrastive loss divides cosines by a temperature of
 # 0.05, so its pull on a vector can be twenty times that of a plain distance; equal weights are not equal strength. The
 # paper prints no weights; jina-embeddings-v5 ([arXiv:2602.15547](https://arxiv.org/abs/2602.15547)), with the same three
-# losses, gives matching twice the weight of the others, the recipes of the bundled nano six to thirty times the weight
-# of the contrastive loss. Where the pairs are better than the teacher that holds the student back; where they are few
+# losses, gives matching twice the weight of the others, the recipe of the bundled nano several times the weight of the
+# contrastive loss. Where the pairs are better than the teacher that holds the student back; where they are few
 # and noisy it is what saves it.
 
 # %% [markdown]
 # ## 9. Student and teacher, over an hour of training
 #
-# In the first of its four recipes the bundled nano kept the vectors of 500 texts at many moments. (What came later,
-# another tokenizer among it, is not in the film; it ends short of the model above.) Beside them the teacher's: left the
-# cosines of all pairs, right how their order and the distances came together. Move the slider, or let it play.
+# An earlier nano, with tokens of its own and no fitted table, kept the vectors of 500 texts at many moments of its first
+# hour. (The film of the present one would be dull: after the fit of section 6.3 its texts have found their places.) Beside
+# them the teacher's: left the cosines of all pairs, right how their order and the distances came together. Move the slider,
+# or let it play.
 
 # %%
 together = lab.explore.teacher_student()
@@ -1052,7 +1192,8 @@ together
 # %% [markdown]
 # Without a kernel you see the last moment on the left and all of them on the right. The step there, after moment 26, is
 # where the stage begins in which the student reads [prompts](../docs/glossary.md#prompt): the 500 texts stood behind
-# prompts all along, and until then it had not been trained with any.
+# prompts all along, and until then it had not been trained with any. (The present nano meets them in that fit, before its
+# first step.)
 #
 # Three things to find: what the prompts do to queries and what to documents; which kind of pair the student orders
 # worst; and whether, in the table below the picture, the asymmetric search beats the symmetric one at every moment. The
@@ -1104,7 +1245,9 @@ Table(
 # - What is matched is learnt; what is only a negative stays behind, unless it is matched too.
 # - Two models that pool by the mean can be matched word by word as well: many targets from the same forward pass.
 # - A word that the tokenizer cuts into pieces is hard to learn, and no loss on the training texts says so: look at how it
-#   cuts the texts of the use you have in mind.
+#   cuts the texts of the use you have in mind. A student may take over its teacher's pieces.
+# - A table without layers, fitted in seconds, already orders texts by what they are about, where it has read of it. What
+#   layers are for, order and context, has to be measured on something that asks for it.
 # - A shared space makes searches possible in which the large model indexes and the small one answers.
 # - The student inherits mistakes, prejudices and blind spots, also from texts that show none of them. It is measured, or
 #   it is not known.

@@ -550,7 +550,7 @@ say(
 )
 
 # %% [markdown]
-# And how the space itself changed in the first hour of the bundled nano's training: follow *uniformity* and *effective
+# And how the space itself changed in the first hour of an earlier nano's training: follow *uniformity* and *effective
 # rank* while its stages pass (dashed lines part them). The spread-out loss is a part of the last two of these stages
 # only; by then the matching has already spread the texts. The step at the first dashed line is no loss's doing: there
 # the training with prompts begins, and the texts of this film stand behind prompts from the start.

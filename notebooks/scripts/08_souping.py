@@ -337,8 +337,8 @@ guess.reveal(
 )
 
 # %% [markdown]
-# The nano has twins too, more than could be counted: the 512 neurons of each layer's MLP may stand in any order, and so may
-# the four heads of its attention. We put them into another one.
+# The nano has twins too, more than could be counted: the neurons of each layer's MLP may stand in any order, and so may the
+# four heads of its attention. We put them into another one.
 
 
 # %%
@@ -899,10 +899,10 @@ else:
     show(lab.explore.experiment_figure(results), lab.explore.describe_experiment(results))
 
 # %% [markdown]
-# And in the model that is already in your hands there are soups: each of its four recipes but one averages some of its
-# finetunings, and the bundled nano was trained on from the last soup. One greedy soup took a single model and turned
-# the others down; the others gained a little over the mean of their ingredients. The record, with intervals, stands in
-# `egemma_lab/assets/nano/README.md`.
+# And in the model that is already in your hands there is a soup too. Its recipe (`experiments/nano/recipe.yaml`) finetunes on
+# three mixtures from one start, averages them greedily, and trains on from what comes out; at its end it averages two of its
+# stages, if the development score gains by that. Which were taken and what each soup gained over the mean of its
+# ingredients, with intervals, stands in `egemma_lab/assets/nano/README.md`.
 #
 # ## Summary
 #

@@ -660,9 +660,8 @@ Table(summary, caption="What was trained, from raw text to the soup", digits=2)
 # batch, and batches differ by more than so few steps can win. Nor can losses of different stages be compared: another batch
 # size, hard negatives or none, another unit.
 #
-# Killed at any moment, the same call goes on where it was. What the bundled nano went through stands in four files of
-# the same form, each going on from the one before; the first is
-# [experiments/nano/recipe.yaml](../experiments/nano/recipe.yaml):
+# Killed at any moment, the same call goes on where it was. What the bundled nano went through stands in a file of the
+# same form, [experiments/nano/recipe.yaml](../experiments/nano/recipe.yaml):
 #
 # ```bash
 # egemma-lab make experiments/nano/recipe.yaml --output runs/nano --data-dir DATA --scale 20

@@ -531,7 +531,7 @@ card = model_card(
         {"name": "the nano's training data", "what": "as its own card lists them", "licence": "CC BY-SA 4.0"},
     ],
     results=results,
-    recipe="experiments/nano/vocabulary.yaml",
+    recipe="experiments/nano/recipe.yaml",
     command="make nano DATA=folder",
     limits=[
         "English alone; short texts were most of what it learnt from.",

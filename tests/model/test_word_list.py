@@ -26,7 +26,7 @@ def test_where_beginnings_are_marked_the_others_are_no_words(mark):
 def test_a_cut_teacher_and_a_nano_have_words_too():
     teacher = load_teacher()
     assert teacher.cut(64).words == teacher.words
-    assert "Paris" in load_teacher("nano").words
+    assert {"paris", "garden"} <= set(load_teacher("nano").words)  # its tokenizer reads lower case
 
 
 def test_words_come_by_rank_and_as_often_as_asked():
