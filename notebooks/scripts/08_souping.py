@@ -876,8 +876,8 @@ margin = {column: beside.loc["soup", column] - beside[column].iloc[:3].mean() fo
 paper_margin, our_margin = margin.values()
 say(
     f"In the paper the soup is {paper_margin:.1f} points above the mean of the three, and above each. Here it is "
-    f"{100 * our_margin:+.1f} points of 100 above the mean of its three, "
-    + ("and above each" if soup_mean > own.max() else "but not above the best of them")
+    f"{abs(100 * our_margin):.1f} points of 100 {'above' if our_margin > 0 else 'below'} the mean of its three, "
+    + ("and above each" if soup_mean > own.max() else "and not above the best of them")
     + ". The paper's ingredients were finetuned on billions of tokens, ours for seconds, on one seed and "
     f"{gain['n']} queries of made-up tasks; the direction may be compared, the size may not."
 )
