@@ -352,7 +352,7 @@ def test_make_says_in_one_line_what_is_wrong_with_a_recipe(tmp_path, capsys):
 def test_export_writes_a_file_and_says_who_compared_it(run_folder, tmp_path, capsys):
     assert main(["export", str(run_folder), str(tmp_path / "first.gguf"), "--precision", "Q8_0"]) == 0
     assert (tmp_path / "first.gguf").read_bytes()[:4] == b"GGUF"
-    assert "gguf Q8_0, 0.3 MB. Compared by llama.cpp: largest 1 - cosine" in capsys.readouterr().out
+    assert "gguf Q8_0, 0.4 MB. Compared by llama.cpp: largest 1 - cosine" in capsys.readouterr().out
     code, line = failing(
         capsys, "export", run_folder, tmp_path / "first", "--format", "onnx", "--precision", "Q8_0"
     )
