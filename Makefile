@@ -70,7 +70,7 @@ format: $(VENV)/.all ## format and fix what can be fixed, then carry the scripts
 	$(BIN)/ruff check --fix .
 	$(BIN)/python tools/notebooks.py sync
 
-nano: $(VENV)/.all ## the bundled nano from raw text in about an hour and a half, resumed where it was stopped: DATA=folder
+nano: $(VENV)/.all ## the bundled nano from raw text in under two hours, resumed where it was stopped: DATA=folder
 	$(BIN)/egemma-lab make experiments/nano/recipe.yaml --output runs/nano $(FILES)
 
 notebooks: $(VENV)/.all ## scripts -> notebooks, executed in full, with static pictures
