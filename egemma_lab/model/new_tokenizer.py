@@ -45,12 +45,13 @@ def change_tokenizer(model, tokenizer, teacher):
     weights = {k: v for k, v in model.state_dict().items() if not k.endswith("embed_tokens.weight")}
     changed.load_state_dict(weights, strict=False)
     known = {meaning: index for index, meaning in piece_meanings(model.tokenizer).items()}
+    meanings = piece_meanings(tokenizer)
     old, new = (each.text_model.embed_tokens.weight for each in (model, changed))
     with torch.no_grad():
-        for index, meaning in piece_meanings(tokenizer).items():
+        for index, meaning in meanings.items():
             if meaning in known:
                 new[index] = old[known[meaning]]
-        ids, rows = _fitted_rows(tokenizer, known, old.detach().double().cpu().numpy(), teacher)
+        ids, rows = _fitted_rows(tokenizer, meanings, known, old.detach().double().cpu().numpy(), teacher)
         new[ids] = torch.from_numpy(rows).to(new)
     return changed
 
@@ -58,21 +59,23 @@ def change_tokenizer(model, tokenizer, teacher):
 def piece_meanings(tokenizer):
     """{id: (text, whether a word begins with it)}, alike for tokenizers that mark what begins a word and what does not.
 
-    A sign begins no word, however WordPiece writes it, and special tokens are their names.
+    In WordPiece a sign begins no word; one marked as within a word, and special tokens, are their names. No two pieces
+    of a tokenizer mean the same.
     """
     within = mark_within(tokenizer)
     found = {}
     for piece, index in tokenizer.get_vocab().items():
-        if within:
-            found[index] = piece.removeprefix(within), piece.isalnum()
-        else:
+        if not within:
             found[index] = piece.removeprefix("▁"), piece.startswith("▁")
+        elif piece.removeprefix(within).isalnum():
+            found[index] = piece.removeprefix(within), not piece.startswith(within)
+        else:
+            found[index] = piece, False
     return found
 
 
-def _fitted_rows(tokenizer, known, table, teacher):
+def _fitted_rows(tokenizer, meanings, known, table, teacher):
     """Ids (m,) and rows (m, h) of the pieces that are texts and stand in `known` (meaning -> row of `table`) not."""
-    meanings = piece_meanings(tokenizer)
     ids, texts = text_pieces(tokenizer)
     pieces = [meanings[index] for index in ids.tolist()]
     fresh = np.array([piece not in known for piece in pieces])

@@ -75,7 +75,7 @@ def test_the_same_tokenizer_changes_no_vector(old):
 
 
 def test_a_piece_means_the_same_however_beginnings_are_marked(old):
-    """ "▁brakering" and WordPiece's "brakering" begin a word, "ake" and "##ake" do not; a sign never does."""
+    """Words begin with "▁brakering" and WordPiece's "brakering", not with "ake" and "##ake", never with a sign."""
     letters = sorted(set("".join(WORDS)))
     pieces = [*letters, *(f"##{letter}" for letter in letters), *WORDS[:48], "##ake", "!", "unseen"]
     tokenizer = teacher_tokenizer(wordpiece(pieces), [*WORDS, "unseen!"])
@@ -92,6 +92,11 @@ def test_a_piece_means_the_same_however_beginnings_are_marked(old):
         assert torch.equal(row(changed, mine), row(old, theirs))
     fitted = np.median([row(old, "▁" + word).norm() for word in WORDS[:48]])
     assert row(changed, "unseen").norm().item() == pytest.approx(fitted, rel=0.2)
+
+
+def test_no_two_pieces_mean_the_same():
+    meanings = piece_meanings(wordpiece(["!", "##!", "go", "##go", "#", "###"]))
+    assert len(set(meanings.values())) == len(meanings)
 
 
 def test_too_few_words_in_common_are_refused(old):

@@ -89,6 +89,9 @@ def test_pieces_of_words_are_asked_for_without_their_mark():
     ids, texts = text_pieces(teacher_tokenizer(wordpiece(["#", "sun", "##s", "##set"]), ["sunset"]))
     assert ids.tolist() == [4, 5, 6, 7]
     assert texts == ["#", "sun", "s", "set"]
+    ids, texts = text_pieces(wordpiece(["#", "sun", "##s", "##set", "###"]))
+    assert ids.tolist()[-5:] == [6, 7, 8, 9, 10]
+    assert texts[-5:] == ["#", "sun", "s", "set", "#"]
     tokenizer = train_tokenizer(["## sunset\n    ## sunrise"] * 20, vocab_size=420)
     ids, texts = text_pieces(tokenizer)
     assert {"##", "sunset", "a"} <= set(texts)

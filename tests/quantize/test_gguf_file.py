@@ -100,9 +100,8 @@ def test_a_file_holds_exactly_the_codes_of_training(
         assert stored[name].tensor_type.name == precision
         assert stored[name].data.reshape(-1).tobytes() == blocks.numpy().tobytes(), name
     first = stored["dense_2.weight"]
-    assert (
-        first.tensor_type.name == "F32"
-    )  # what goes in is not to be rounded; the codes are those of training
+    # what goes in is not to be rounded; the codes are those of training all the same
+    assert first.tensor_type.name == "F32"
     assert np.array_equal(first.data, model.dense_up.weight.detach().numpy())
 
 

@@ -105,7 +105,8 @@ def test_int8_is_smaller_and_near(model, written, again, nasty_texts, tmp_path):
     assert 1e-6 < small.agreement.found < 0.02
     assert {path.name for path in small.path.iterdir()} == set(ONNX_FILES)
     sizes = [(folder / "model.onnx").stat().st_size for folder in (small.path, written.path)]
-    assert sizes[0] < 0.65 * sizes[1]  # of the nano it is 0.32; here the graph itself weighs 300 kB
+    kept = model.dense_up.weight.numel() * 4  # bytes of the first Dense layer, which stays as it is
+    assert sizes[0] - kept < 0.6 * sizes[1]  # of the nano it is 0.29; here the graph itself weighs 300 kB
     kinds = {node.op_type for node in onnx.load(small.path / "model.onnx").graph.node}
     assert "MatMulInteger" in kinds
     session = onnxruntime.InferenceSession(small.path / "model.onnx", providers=["CPUExecutionProvider"])
