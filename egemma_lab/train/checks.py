@@ -70,6 +70,13 @@ def number(above=None, at_least=None, at_most=None):
     return check
 
 
+def filled_list(name, value):
+    """A list with anything in it; what opens its entries says what they cannot be."""
+    if not isinstance(value, list) or not value:
+        raise _wrong(name, value, "a list with at least one entry")
+    return value
+
+
 def numbers(at_least):
     """A non-empty list of finite numbers."""
     one = number(at_least=at_least)

@@ -81,15 +81,19 @@ def make_start(recipe, data, teacher, rotation, folder, show_progress_bar=None):
 
 
 def _fit_table(model, recipe, data, teacher, rotation, show_progress_bar):
-    """The warm model's token table fitted to texts of all views; the teacher's vectors of them are kept on disk."""
+    """The warm model's token table fitted to texts of all views and to pairs; the teacher's vectors of the texts are
+    kept on disk."""
     from egemma_lab.data import TeacherCache
 
     settings = check_fit(recipe.start["table"])
-    texts = _texts(recipe, data, settings.pop("texts"))
-    with TeacherCache(fit_teacher(teacher, model.config.output_width, rotation)) as cache:
+    texts, views = _texts(recipe, data, settings.pop("texts")), settings.pop("pairs")
+    teacher = fit_teacher(teacher, model.config.output_width, rotation)
+    with TeacherCache(teacher) as cache:
         cache.fill(texts, "document", show_progress_bar=show_progress_bar)
         targets = cache.vectors(texts, "document")
-    fit_token_table(model, texts, targets, seed=recipe.seed, show_progress_bar=show_progress_bar, **settings)
+    pairs = None if views is None else data.sources(views, teacher)
+    options = {"seed": recipe.seed, "show_progress_bar": show_progress_bar, **settings}
+    fit_token_table(model, texts, targets, pairs=pairs, **options)
 
 
 def _fresh(recipe, data, teacher, folder):

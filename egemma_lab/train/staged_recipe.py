@@ -45,7 +45,8 @@ class StagedRecipe:
         (`egemma_lab.model.teacher_tokenizer`).
     teacher: `name`, `dtype` and `max_seq_length` as in `load_teacher`; `rotation`: "pca" or None.
     start: `kind`, one of "warm_start" (the token table is what the teacher says of each piece; with anything in the
-        section `table` it is then fitted to so many `texts` of the views, `egemma_lab.train.fit_token_table`),
+        section `table` it is then fitted to so many `texts` of the views, and to the `pairs` named there, views as in
+        a stage's `sources`: `egemma_lab.train.fit_token_table`),
         "encoder_decoder" and "decoder" (stage 0: a decoder trained on next tokens, its section `decoder` a
         `LanguageRecipe`, and its adaptation by masked spans, `denoising` another), "random", or "model": the one that
         `model` names (a folder, a bundled or a Hub's name) goes on with its own tokenizer; turned towards the teacher
@@ -109,6 +110,11 @@ class StagedRecipe:
         if not isinstance(words, int | float) or words < 0:
             raise ValueError(f"tokenizer: words={words!r} must be a number from 0 upwards")
         if self.start["table"]:
+            if self.start["kind"] != "warm_start":
+                raise ValueError(
+                    f"start: table is for kind: warm_start; with kind={self.start['kind']!r} leave it out, the token "
+                    "table stays as it is"
+                )
             check_fit(self.start["table"])
         asked = words or self.tokenizer["of"] == "teacher" or self.start["kind"] == "new_tokenizer"
         if asked and self.teacher["name"] is None:

@@ -184,6 +184,8 @@ def start_facts(recipe, model):
     if recipe.start["table"]:
         fit = check_fit(recipe.start["table"])
         how = f"{fit['texts']:,} texts at most, {fit['steps']} steps of {fit['batch_size']:,}"
+        if fit["pairs"]:
+            how += f", and to {fit['pair_batch_size']:,} pairs a step"
         what.append(f"the token table fitted to {how}, as if there were no layers")
     return {"name": "start", "what": "; ".join(what)}
 

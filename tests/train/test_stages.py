@@ -18,6 +18,7 @@ from egemma_lab.train import load_run
 from egemma_lab.train.stage_data import StageData
 from egemma_lab.train.staged_recipe import StagedRecipe
 from egemma_lab.train.stages import run_stages
+from egemma_lab.train.table_fit import FIT
 
 QUICK = {"batch_size": 8, "max_tokens": 24, "token_budget": 1024, "precision": "float32", "save_every": 2}
 QUANTIZE = {"name": "a", "kind": "quantize", "format": "int4_block", "sources": ["pairs"]}
@@ -260,7 +261,8 @@ def test_a_student_begins_with_the_teachers_pieces_and_a_fitted_table(
     recipe["stages"][0]["recipe"]["table_rate"] = 0
     recipe["tokenizer"] = {"of": "teacher", "vocab_size": 500, "texts": 400}
     make(recipe, "plain")
-    recipe["start"] = {"kind": "warm_start", "table": {"texts": 300, "steps": 40, "batch_size": 64}}
+    fit = {"texts": 300, "steps": 40, "batch_size": 64, "pairs": ["pairs", "others"], "pair_batch_size": 16}
+    recipe["start"] = {"kind": "warm_start", "table": fit}
     model = make(recipe, "fitted")
     fitted = tmp_path / "fitted"
     assert model.tokenizer.convert_ids_to_tokens(range(len(model.tokenizer)))[4:] == pieces_of_the_teacher
@@ -308,14 +310,19 @@ def test_the_table_is_fitted_only_where_the_recipe_says_so_and_as_it_says(
     recipe["tokenizer"] = {"of": "teacher", "vocab_size": 60}
     make(recipe, "plain")
     assert calls == []
-    recipe["start"] = {"table": {"texts": 40, "learning_rate": 0.5}}
-    model = make(recipe, "fitted", seed=7)
-    assert len(model.tokenizer) == 60
-    ((texts, targets, settings),) = calls
-    assert 0 < len(texts) <= 40
-    assert targets.shape == (len(texts), 64)
-    expected = {"steps": 600, "batch_size": 4096, "learning_rate": 0.5, "max_tokens": 128}
-    assert settings == {**expected, "seed": 7, "show_progress_bar": False}
+    fit = {"texts": 40, "learning_rate": 0.5, "contrastive": 0.1}
+    for name, pairs, names in (("fitted", {}, []), ("to pairs", {"pairs": ["others"]}, ["others"])):
+        recipe["start"] = {"table": {**fit, **pairs}}
+        model = make(recipe, name, seed=7)
+        assert len(model.tokenizer) == 60
+        texts, targets, settings = calls.pop()
+        assert not calls
+        assert 0 < len(texts) <= 40
+        assert targets.shape == (len(texts), 64)
+        sources = settings.pop("pairs")
+        assert [source.name for source in sources or []] == names
+        expected = {**FIT, "learning_rate": 0.5, "contrastive": 0.1, "seed": 7, "show_progress_bar": False}
+        assert settings == {name: value for name, value in expected.items() if name not in ("texts", "pairs")}
 
 
 def test_a_stage_quantizes_beside_what_goes_on(make, recipe, tmp_path):
@@ -388,6 +395,10 @@ def test_another_seed_is_another_draw_of_the_same_recipe(make, recipe, tmp_path)
         ({"teacher": {"nam": "x"}}, "teacher: no field 'nam'"),
         ({"start": {"kind": "warm"}}, "start: kind='warm' is not one of"),
         ({"start": {"kind": "model"}}, "start: kind='model' with model=None"),
+        (
+            {"start": {"kind": "random", "table": {"texts": 9}}},
+            "table is for kind: warm_start; with kind='random'",
+        ),
         ({"start": {"model": "nano"}}, "start: kind='warm_start' with model='nano'"),
         ({"start": {"kind": "new_tokenizer"}}, "start: kind='new_tokenizer' with model=None"),
         ({"tokenizer": {"words": -1}}, "tokenizer: words=-1 must be a number from 0 upwards"),

@@ -7,6 +7,8 @@ import pytest
 import torch
 from fake_teacher import FakeTeacher
 
+from egemma_lab.data import BatchPlan, Source, load_pairs, load_texts
+from egemma_lab.losses import contrastive_loss, spread_out_loss
 from egemma_lab.model import warm_start
 from egemma_lab.model.tokenizing import token_ids
 from egemma_lab.train import fit_token_table
@@ -14,6 +16,7 @@ from egemma_lab.train.table_fit import (
     DENSE_RATE,
     FIT,
     POST_NORM,
+    _PairLoss,
     bags,
     check_fit,
     shorter_fit,
@@ -206,6 +209,69 @@ def test_the_same_seed_gives_the_same_bits(make_warm, tiny_texts):
     assert not same(first, fit(make_warm(), tiny_texts, seed=2, **settings))
 
 
+def source_of(pairs, *columns, **prompts):
+    """A source with these columns of the pairs."""
+    return Source("pairs", load_pairs([{name: pair[name] for name in columns} for pair in pairs]), **prompts)
+
+
+@pytest.mark.parametrize("columns", [["anchor", "positive"], ["anchor", "positive", "negative"]])
+@pytest.mark.parametrize("prompts", [{}, {"anchor_prompt": None, "positive_prompt": "STS"}])
+def test_the_loss_of_pairs_is_the_recipes_on_a_model_without_layers(make_warm, tiny_pairs, columns, prompts):
+    source = source_of(tiny_pairs, *columns, **prompts)
+    model = make_warm(layers=False)
+    settings = check_fit({"pair_batch_size": 12, "contrastive": 0.7, "spread_out": 0.2})
+    rows = model.text_model.embed_tokens.weight.detach() * 8  # sqrt(h)
+    got = [
+        float(_PairLoss(model, source, settings, seed=4)(step, rows, model.merged_dense().detach()))
+        for step in (0, 3)
+    ]
+    assert got[0] != got[1]
+    names = [prompts.get("anchor_prompt", "query"), prompts.get("positive_prompt", "document")]
+    for step, value in zip((0, 3), got):
+        batch = BatchPlan(source, 12, 4).batch(step)
+        texts = [batch.anchors, batch.positives, batch.negatives][: len(columns)]
+        sides = [torch.from_numpy(model.encode(x, name)) for x, name in zip(texts, [*names, names[1]])]
+        expected = 0.0
+        for width in model.widths:
+            cut = [torch.nn.functional.normalize(side[:, :width], dim=1) for side in sides]
+            expected += 0.7 * float(contrastive_loss(*cut)) + 0.2 * sum(
+                float(spread_out_loss(x)) for x in cut[:2]
+            )
+        assert value == pytest.approx(expected, rel=1e-4)
+
+
+def test_with_pairs_positives_are_found_that_matching_alone_does_not_find(make_warm, tiny_texts, tiny_pairs):
+    source = source_of(tiny_pairs, "anchor", "positive", anchor_prompt=None, positive_prompt=None)
+
+    def margin(model):
+        """By how much an anchor lies nearer to its positive than to the others."""
+        sides = [model.encode(source.dataset[name][:40]) for name in ("anchor", "positive")]
+        cosines = sides[0] @ sides[1].T
+        return float(np.diag(cosines).mean() - cosines.mean())
+
+    settings = {"steps": 60, "pair_batch_size": 32, "contrastive": 1.0}
+    alone = fit(make_warm(layers=False), tiny_texts, steps=60)
+    both = fit(make_warm(layers=False), tiny_texts, pairs=source, **settings)
+    assert margin(both) > margin(alone) + 0.2
+    assert agreement(both, tiny_texts) > agreement(make_warm(), tiny_texts) + 0.05  # and it still matches
+    assert same(both, fit(make_warm(layers=False), tiny_texts, pairs=source, **settings))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        (
+            lambda pairs: Source("lines", load_texts([pair["anchor"] for pair in pairs])),
+            "pairs: lines has anchors alone",
+        ),
+        (lambda pairs: pairs[:5], "16"),
+    ],
+)
+def test_pairs_that_cannot_be_learnt(make_warm, tiny_texts, tiny_pairs, pairs, words):
+    with pytest.raises(ValueError, match=words):
+        fit(make_warm(), tiny_texts, pairs=pairs(tiny_pairs), pair_batch_size=16)
+
+
 def test_texts_are_cut(make_warm, tiny_texts):
     longer = [f"{text} {tiny_texts[-1]}" for text in tiny_texts[:20]]
     targets = TEACHER.encode(longer)
@@ -267,6 +333,10 @@ def test_settings_left_out_are_the_defaults():
         *[("batch_size", odd) for odd in (0, 0.5, float("inf"))],
         *[("learning_rate", odd) for odd in (0, -0.1, "0.1", float("nan"), float("inf"))],
         *[("max_tokens", odd) for odd in (2, 16.0)],
+        *[("pairs", odd) for odd in ([], "pairs", {"of": "pairs"})],
+        *[("pair_batch_size", odd) for odd in (1, 2.0)],
+        *[("contrastive", odd) for odd in (-0.1, None)],
+        *[("spread_out", odd) for odd in (-1, "0")],
     ],
 )
 def test_impossible_settings_are_refused_by_name(name, value):
