@@ -11,7 +11,7 @@ from egemma_lab.explore.style import CLASSES, COLOURS, DASHES, LEGEND_BELOW, sty
 
 LOSSES = {"matching": "matching"}  # shorter than in `curves.PANELS`, for narrow panels
 GEOMETRY = {  # column of `film_numbers` -> panel title, axis title
-    "alignment": ("alignment", "pairs apart (0 to 2)"),
+    "alignment": ("alignment", "squared distance"),
     "uniformity": ("uniformity", "0: a point, -4: even"),
     "effective_rank": ("effective rank", "dimensions"),
     "same_label": ("label of the nearest", "share that agrees"),

@@ -8,9 +8,9 @@ from egemma_lab.explore.style import COLOURS, DASHES, INK, styled
 # family of terms -> (panel title, axis title with its unit)
 PANELS = {
     "loss": ("loss", "weighted sum of the terms"),
-    "contrastive": ("contrastive", "cross-entropy (nats)"),
-    "spread_out": ("spread-out", "mean squared cosine"),
-    "matching": ("embedding matching", "distance to the teacher"),
+    "contrastive": ("contrastive", "nats, summed over widths"),
+    "spread_out": ("spread-out", "squared cosine, summed"),
+    "matching": ("embedding matching", "distance, summed over sides"),
 }
 
 

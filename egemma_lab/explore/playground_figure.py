@@ -11,7 +11,7 @@ CURVES = {  # what is drawn over the steps -> its title, how to read it, and the
     "spread_out": ("spread-out term", (0.0, 2.0)),
     "matching": ("matching term", (0.0, 2.0)),
     "alignment": ("alignment (0: pairs meet)", (0.0, 0.02)),
-    "uniformity": ("uniformity (0: collapsed)", (-2.0, 0.0)),
+    "uniformity": ("uniformity", (-2.0, 0.0)),
     "accuracy": ("neighbour accuracy", (0.0, 1.0)),
 }
 FIRST_CURVE = 3  # the number of its axes; 1 and 2 are the spaces

@@ -27,16 +27,21 @@ class Prose:
 
 
 def marked(text):
-    """Escaped HTML of one line or paragraph, with `x` as code.
+    """Escaped HTML of one line or paragraph, with `x` as code and **x** bold.
 
-    >>> marked("is `a < b`?")
-    'is <code>a &lt; b</code>?'
+    >>> marked("is `a < b ** 2 ** 3`? **Yes**")
+    'is <code>a &lt; b ** 2 ** 3</code>? <b>Yes</b>'
     """
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
+    return re.sub(r"`([^`]+)`|\*\*(\S(?:[^*`]*\S)?)\*\*", _mark, escape(text, quote=False))
+
+
+def _mark(found):
+    code, bold = found.groups()
+    return f"<b>{bold}</b>" if code is None else f"<code>{code}</code>"
 
 
 def inline(text):
-    """Escaped HTML of plain text: blank lines make paragraphs, fenced lines blocks of code, `x` code.
+    """Escaped HTML of plain text: blank lines make paragraphs, fenced lines blocks of code, `x` code, **x** bold.
 
     >>> inline("is `a < b`?")
     '<p>is <code>a &lt; b</code>?</p>'

@@ -435,7 +435,7 @@ cross.check(...)
 
 # %% [markdown]
 # The real space, beside as many random directions of the same width. The curve shows how much of the squared length of
-# all vectors lies along each principal direction. So few points cannot look even in so many dimensions: random directions
+# all vectors lies along each principal direction, their mean not taken off. So few points cannot look even in so many dimensions: random directions
 # would give a flat curve and an IsoScore of 1 only if there were far more of them. That is why they stand beside the
 # real space.
 
@@ -444,7 +444,7 @@ random_space = random_directions(*vectors.shape)
 show(
     lab.explore.spectrum(
         {"all-MiniLM-L6-v2": vectors, "random directions": random_space},
-        title="Variance over directions: a real space and an even one",
+        title="Squared length over directions: a real space and an even one",
         subtitle=f"{len(vectors)} vectors show at most {len(vectors)} directions",
     ),
     "Two falling curves on a logarithmic scale, share of the second moment over principal directions. The "

@@ -145,6 +145,7 @@ Table(
     slips,
     caption=f"{len(texts)} texts, the same topic by chance: {same:.2f}; {len(questions)} questions, so that one of them "
     f"counts {1 / len(questions):.3f}",
+    digits=3,
 )
 
 # %%
@@ -154,12 +155,12 @@ worst = cosine.idxmin()
 guess.reveal(
     worst,
     f"Without the Dense layers a vector has a mean cosine of {cosine['no Dense layers']:.2f} to the one it should be: a vector "
-    "of the right length that has nothing to do with the model's. Among themselves such vectors still search "
-    f"({topic['no Dense layers']:.0%} of the texts find their topic, {topic['as built']:.0%} as built), which is why nobody notices "
-    "until they meet vectors made elsewhere. The causal mask moves each vector less "
-    f"({cosine['causal']:.2f}) and leaves {topic['causal']:.0%}; forgetting the prompts, on both sides, {topic['no prompts']:.0%}. "
-    f"By the search alone ({searched.min():.0%} to {searched.max():.0%} of the questions have a right text among the first ten) one "
-    f"would see {'next to nothing' if searched.max() - searched.min() < 0.1 else 'a part'} of it.",
+    "of the right length that points somewhere else. Among themselves such vectors still search, though worse "
+    f"({topic['no Dense layers']:.0%} of the texts find their topic, {topic['as built']:.0%} as built), and no error says why. The "
+    f"causal mask moves each vector less ({cosine['causal']:.2f}) and leaves {topic['causal']:.0%}; forgetting the prompts, on both "
+    f"sides, {topic['no prompts']:.0%}. Of {len(questions)} questions, a right text is among the first ten for "
+    + ", ".join(f"{round(share * len(questions))} ({name})" for name, share in searched.items())
+    + ": a loss of a question or two nobody notices, in a search or in a test.",
 )
 
 # %% [markdown]
@@ -212,15 +213,16 @@ Table(plan.map(lambda number: f"{number:,}"))
 # %% [markdown]
 # ## 3. From text to numbers
 #
-# A tokenizer cuts the text into pieces; `##` marks one that goes on within a word. It puts `<bos>` (begin) before and `<eos>` (end)
-# behind. The prompt is part of the text from here on: nothing marks it.
+# The nano's tokenizer writes everything in lower case and cuts it into pieces; `##` marks one that goes on within a word. It puts
+# `<bos>` (begin) before and `<eos>` (end) behind. The prompt is part of the text from here on: nothing marks it.
 
 # %%
 question = "How do plants drink water from the soil?"
 prompt = nano.prompts["query"]
 [ids] = nano.tokenize([question], prompt)
 print(repr(prompt + question), "\n")
-print(" | ".join(nano.tokenizer.convert_ids_to_tokens(ids)))
+print("  ".join(nano.tokenizer.convert_ids_to_tokens(ids)), "\n")
+print("  ".join(nano.tokenizer.tokenize("Photosynthesis needs chlorophyll.")))  # rarer words
 
 # %% [markdown]
 # Each piece has a number, and that number a row in the token table. Gemma multiplies the row by the root of the width.
@@ -362,8 +364,8 @@ say(f"weights {[round(float(w), 4) for w in weights]}, taken {weights @ torch.te
 # %% [markdown]
 # Four things to know about attention in Gemma 3. Queries and keys pass an RMSNorm first, which bounds their dot products.
 # Both are turned by rotary positions. Attention runs several times side by side (*heads*): each head asks with queries of
-# its own, but all share **one** set of keys and values (*multi-query attention*): fewer weights, and for a decoder less
-# to keep in memory. And the scores are divided by a number that the configuration names (`query_pre_attn_scalar`, its
+# its own, but in EmbeddingGemma and in the nano all share **one** set of keys and values (*multi-query attention*; the larger
+# Gemma 3 share one among a few heads): fewer weights, and for a decoder less to keep in memory. And the scores are divided by a number that the configuration names (`query_pre_attn_scalar`, its
 # root).
 
 
@@ -736,11 +738,13 @@ guess.reveal(
     "squared length. The last two columns tell how it acts. With the prompt the vector has a cosine of "
     f"{whole:.3f} to the one without; leaving the prompt's tokens out of the mean makes that {part:.3f}. "
     + (
-        "So most of what the prompt does, it does by being looked at. "
+        "Both are next to nothing in this model, too little to say which of them does more. "
+        if 1 - min(whole, part) < 0.02
+        else "So most of what the prompt does, it does by being looked at. "
         if 1 - part > (1 - whole) / 2
         else "So most of what the prompt does, its own tokens do in the mean. "
     )
-    + "Do not conclude that prompts do not matter: this is a small model after a short training. The report linked in "
+    + "(A negative share: these tokens pull slightly the other way.) Do not conclude that prompts do not matter: this is a small model after a short training. The report linked in "
     "section 1 is about the real one.",
 )
 
@@ -756,11 +760,12 @@ lab.explore.anatomy(nano, question, prompt_name="query", layer=2, head=1)
 # %% [markdown]
 # Three things to try:
 #
-# 1. **Go through the layers** with the head at *mean*. In which layers do most tokens look at `<bos>`? A head that has
-#    nothing to take must still spend its weights on something, for they sum to 1; such a place is called a *sink*.
-# 2. **Make the mask causal.** What happens to the share of the first token, and to the cosine in the line of words? Then
-#    make the window smaller, 1 token to each side: much smaller than any Gemma's, and only one layer still sees the whole
-#    text.
+# 1. **Go through the layers** with the head at *mean*. Which token is looked at most in each? Often it is `<bos>`, `<eos>` or a
+#    sign of punctuation: a head that has nothing to take must still spend its weights on something, for they sum to 1; such a
+#    place is called a *sink*.
+# 2. **Make the mask causal.** What happens to the cosine in the line of words? Then make the window smaller, 1 token to each
+#    side: much smaller than any Gemma's, and only one layer still sees the whole text. If little happens, look again at the
+#    last column of the table in 4.5: how much do the layers add at all?
 # 3. **Negate**: "plants drink water" and "plants do not drink water". Which tokens' shares change, and by how much?
 #
 # And do not read too much into it. A weight says where a head takes from, not how much that matters in the end: different
@@ -774,16 +779,17 @@ without = lab.explore.dissect(nano, question, causal=True)
 show(
     lab.explore.anatomy_figure(causal, layer=6, without=without),
     "Attention in the last layer behind a causal mask: everything above the diagonal is grey. Bars at the right: shares of the "
-    f"vector, those of the prompt together {causal.share_of('prompt'):.0%}, instead of {look_behind.share_of('prompt'):.0%} when "
+    f"vector, those of the prompt together {causal.share_of('prompt'):.1%}, instead of {look_behind.share_of('prompt'):.1%} when "
     "all see all.",
 )
 
 # %%
 say(
-    f"Behind a causal mask the prompt's tokens hold {causal.share_of('prompt'):.0%} of the squared length, instead of "
-    f"{look_behind.share_of('prompt'):.0%}. They stand first and cannot look at the text any more, so they no longer know what "
-    "they are part of: the states of the first tokens are the same for every text. The nano was trained to read both ways; "
-    "a model trained behind the causal mask would have learned to live with it."
+    f"Behind a causal mask the prompt's tokens hold {causal.share_of('prompt'):.1%} of the squared length, instead of "
+    f"{look_behind.share_of('prompt'):.1%}, and the vector has a cosine of "
+    f"{float(look_behind.vector @ causal.vector):.3f} to the one without a mask. They stand first and cannot look at the text any "
+    "more: the states of the first tokens are the same for every text. In this nano that changes little, since its layers add "
+    "little (section 4.5); a model whose layers do most of the work is hurt far more, unless it was trained behind such a mask."
 )
 
 # %% [markdown]
@@ -795,8 +801,9 @@ say(
 # half was kept. Only then came the training with pairs, which begins in
 # [03_contrastive_learning](03_contrastive_learning.ipynb).
 #
-# (The nano took a short cut: its token table began as what its teacher says of each piece, and its layers near zero. So
-# what follows is done with a smaller model still, `micro`, from the beginning.)
+# (The nano took a short cut: its token table began as what its teacher says of each piece and was then fitted to the teacher's
+# vectors of whole texts, as if there were no layers, which began near zero. That is why they add so little in 4.5. So what
+# follows is done with a smaller model still, `micro`, from the beginning.)
 #
 # ### 10.1 A decoder
 #
@@ -846,15 +853,16 @@ Table(
 )
 
 # %% [markdown]
-# It has learned which tokens are frequent, and a little of what follows what. More is not to be had in a minute.
+# It has learned which tokens are frequent, that what was just there often comes again, and a little of what follows what. More is
+# not to be had in a minute.
 #
 # ### 10.2 Damaged texts
 #
 # To predict the next token one need not look ahead. To repair a text one must read all of it, before and behind the
 # damage. That is why the adaptation is done with **denoising**, in the mixture called UL2
 # ([arXiv:2205.05131](https://arxiv.org/abs/2205.05131)): spans of the text are taken out, a *sentinel* is left in place
-# of each, and the decoder must say what stood there. Short spans train knowledge of words (R), long ones or half of the
-# text understanding (X), and a text cut in two training to go on (S).
+# of each, and the decoder must say what stood there. Short spans train knowledge of words (R); long spans, or half of the text,
+# train understanding (X); a text cut in two trains going on (S).
 
 # %%
 from egemma_lab.train import denoising

@@ -152,8 +152,11 @@ def nearest_pieces(bag, piece, k=5):
     """The k pieces of at least four letters whose vectors point most nearly where this one's does."""
     table = F.normalize(bag.table, dim=-1)  # (V, d)
     best = (table @ table[tokenizer.convert_tokens_to_ids(piece)]).argsort(descending=True)
-    names = (tokenizer.convert_ids_to_tokens(int(i)).strip("▁") for i in best[1:200])
-    return ", ".join([name for name in names if name.isalpha() and len(name) > 3][:k])
+    names = (tokenizer.convert_ids_to_tokens(int(i)).strip("▁").casefold() for i in best[1:200])
+    others = [
+        name for name in dict.fromkeys(names) if name.isalpha() and len(name) > 3 and "▁" + name != piece
+    ]
+    return ", ".join(others[:k])
 
 
 say(
@@ -171,7 +174,7 @@ Table(
 
 # %% [markdown]
 # Nobody told it which of these words have to do with each other. It was only asked, again and again, which function
-# belongs to which sentence.
+# belongs to which sentence. Not every row convinces after so few steps.
 #
 # ## 2. The exam
 #
@@ -294,8 +297,8 @@ Table(
 )
 
 # %% [markdown]
-# Now a real row: the trained bag, one batch of pairs. The wrong answers are sorted, the nearest first. How many of them
-# share the push, depends on the temperature alone.
+# Now a real row: the trained bag, one batch of pairs. The wrong answers are sorted, the nearest first. With the same cosines, how
+# many of them share the push depends on the temperature.
 
 # %%
 n = min(512, len(questions))
@@ -432,8 +435,8 @@ Table(
 # %% [markdown]
 # ## 4. Batch size: how long is the exam
 #
-# Without hard negatives, each question chooses among the B answers of its batch. A model that knows nothing has a loss of
-# log B. A large batch is a harder exam, and harder exams teach more, as long as memory lasts.
+# Without hard negatives, each question chooses among the B answers of its batch. A model for which all answers look alike has a
+# loss of log B; one whose cosines differ by chance can begin above that, the colder the temperature the more. A large batch is a harder exam, and harder exams teach more, as long as memory lasts.
 #
 # Often a batch is too large for the memory, and people let the gradients of several small batches add up before they take
 # a step (*accumulation*). Is that the same? (What the exercise calls a gradient cache is the subject of 4.1.)
@@ -1041,26 +1044,35 @@ guess.reveal(
     100 * recall(collapsed),
     f"The random bag had {recall(before):.0%}. Pairs reach a cosine of {ends['pulling only']['cosine of pairs']:.2f}, and so does "
     f"everything else ({ends['pulling only']['cosine of others']:.2f}): all texts share their pieces' vectors, and the easiest way "
-    "to bring every pair together is to bring all together. The loss looks splendid. That is collapse.",
+    "to bring every pair together is to bring all together. The loss looks splendid. That is collapse. "
+    + (
+        "That the search even got a little better need not fool you: the tiny differences that are left still sort the texts by "
+        "shared words, and there it ends; with wrong answers it reaches "
+        if recall(collapsed) > recall(before)
+        else "With wrong answers the search reaches "
+    )
+    + f"{ends['contrastive']['recall@10']:.0%}.",
 )
 
 # %% [markdown]
 # In the right panel everything comes together at first, too: to pull is the same for all pairs and quickly learnt. There
 # the wrong answers then drive it apart; in the left panel nothing does.
 #
-# Three roads lead to [collapse](../docs/glossary.md#collapse), and `lab.geometry.report` sees them all (mean cosine near
-# 1, uniformity near 0):
+# Two roads lead to [collapse](../docs/glossary.md#collapse), and `lab.geometry.report` sees both (mean cosine near 1, uniformity
+# near 0):
 #
 # - no wrong answers, as above;
-# - a batch of one: the only choice is the right one, the loss is exactly 0 and nothing is learnt;
 # - a temperature so small that a hair's breadth is victory: the loss is near 0 long before the texts have come apart.
+#
+# A batch of one is a way to learn nothing at all: the only choice is the right one, the loss is exactly 0, so is its gradient,
+# and the model stays as it began.
 
 # %%
 single = contrastive_loss(q[:1], p[:1], temperature=tau).item()
-narrow_q, narrow_p = on_circle(1, 2, 3), on_circle(1.1, 2.1, 3.1)  # all within two degrees
+narrow_q, narrow_p = on_circle(1, 2, 3), on_circle(1.1, 2.1, 3.1)  # all within little more than two degrees
 hair = [(t, contrastive_loss(narrow_q, narrow_p, temperature=t).item()) for t in (0.05, 0.0005, 0.00001)]
 say(
-    f"Loss of a batch of one: {single:g}. Three pairs within two degrees of each other: "
+    f"Loss of a batch of one: {single:g}. Three pairs within little more than two degrees of each other: "
     + ", ".join(f"{value:.3f} at τ = {t:g}" for t, value in hair)
     + ". In section 3 the coldest training ended with a mean cosine of "
     f"{temperatures[0.005]['cosine of others'].mean():.2f} between functions that have nothing to do with each other; at τ = "
@@ -1104,6 +1116,11 @@ Table(
     caption=f"After {now['steps']['A']} steps. A: contrastive alone; B: collapse. Alignment 0: pairs meet. Uniformity 0: all in "
     "one place",
     digits=3,
+)
+say(
+    f"By its loss B looks better: {now['contrastive']['B']:.3f}, because nothing stands in its exam but the right answer. It even "
+    f"finds {now['accuracy']['B']:.0%} of the pairs, but by a hair: its margin is {now['margin']['B']:.3f} against "
+    f"{now['margin']['A']:.3f}, and a uniformity of {now['uniformity']['B']:.2f} says that all lies nearly in one place."
 )
 
 # %% [markdown]

@@ -19,7 +19,7 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores, about 1 on a T4 or an H200 (all estimated) |
+# | Time | about 5 minutes on two CPU cores, about 1 on a T4 or an H200 (estimated) |
 # | Memory | about 2 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
@@ -238,10 +238,11 @@ guess.reveal(
 )
 
 # %% [markdown]
-# Two things to keep apart. Against the *mean* of the ingredients a soup of relatives should not lose, as the next section says,
-# and these were trained so briefly that there is little to win (section 7): a specialist need not even be best at its
-# own kind of pair, as its row beside the nano's shows. Against the *best* of them it may or may not win, and whoever
-# knows the best one beforehand has to have measured all of them on data that resembles what comes later.
+# Two things to keep apart. Against the *mean* of the ingredients a soup of relatives should not lose where the loss is a bowl
+# around them, as the next section says; on topics that nobody was trained on it need not be one, and these were trained so
+# briefly that there is little to win (section 7): a specialist need not even be best at its own kind of pair, as the other
+# specialists' rows show. Against the *best* of them it may or may not win, and whoever knows the best one beforehand has to
+# have measured all of them on data that resembles what comes later.
 #
 # ## 2. Why an average can be better: the bowl
 #
@@ -389,8 +390,7 @@ print("    ...")
 print(inspect.getsource(lab.train.along_the_line).rpartition('"""')[2].strip("\n"))
 
 # %% [markdown]
-# Three lines. From one specialist to another, who began with the same weights; from the nano to its twin; and, before you
-# look:
+# Two lines: from one specialist to another, who began with the same weights, and from the nano to its twin. Before you look:
 
 # %%
 guess = lab.explore.predict(
@@ -651,25 +651,19 @@ show(
 Table(history, "The trials", digits=3)
 
 # %%
-noise = (
-    np.mean(
-        [
-            np.std(list(values.values())) / len(values) ** 0.5
-            for values in reciprocal_ranks(cosines(cooked[0], choose), choose).values()
-        ]
-    )
-    / len(kinds) ** 0.5
-)
-spread = history["score"].max() - history["score"].min()
+scored = [reciprocal_ranks(cosines(model, choose), choose) for model in cooked]
+worst, *_, top = sorted(scored, key=lambda each: means(each)["mean"])
+apart = lab.train.soup_gain([worst], top)
 say(
-    f"The trials differ by at most **{spread:.3f}**. With other sentences on other topics a score would come out about "
-    f"{noise:.3f} higher or lower (standard error over the queries; the trials share their queries, so their "
-    "differences are surer than that). "
+    f"The best and the worst trial differ by **{apart['gain']:.3f}**, with a 95% interval over the {apart['n']} queries, which "
+    f"both answered, of {apart['low']:+.3f} to {apart['high']:+.3f}"
     + (
-        "That is less than the error itself: the ranking of these mixtures is not to be trusted far."
-        if spread < noise
-        else "The differences are not all luck, but the order of neighbours in the table may be."
+        ": 0 lies in it, so the order of these mixtures is not to be trusted."
+        if apart["low"] <= 0
+        else f". And yet: the two were picked from {len(scored)} *because* they lie furthest apart, which no interval of a single "
+        "pair knows of."
     )
+    + " What such a choice does to a score is the next exercise."
 )
 
 # %% [markdown]
@@ -785,14 +779,12 @@ Table(stretch, "Losses in nats, on the topics to choose by", digits=4)
 # %%
 at_two = stretch.loc[stretch["stretched by"] == 2].iloc[0]
 grown = at_two["gain over the mean"] / at_one
+(near, far), (less, more) = (stretch[name].iloc[-2:] for name in ("stretched by", "gain over the mean"))
 guess.reveal(
     grown if at_one > 0 else "no gain that could grow",
-    f"From {at_one:.4f} to {at_two['gain over the mean']:.4f} nats; a perfect bowl would give a factor of 4. "
-    + (
-        "The gain grows with the distance. "
-        if at_one > 0 and grown > 1
-        else "These models lie so close together that the gain is too small to be told from everything else. "
-    )
+    f"From {at_one:.4f} to {at_two['gain over the mean']:.4f} nats; a perfect bowl would give a factor of 4. The first of the "
+    f"two is so small that its factor says little; from {near:g} to {far:g} times the distance the gain goes from {less:.4f} to "
+    f"{more:.4f}, and a bowl would multiply it by {(far / near) ** 2:.2f}. "
     + "Look at the other columns too: what it is a gain *over* goes from "
     f"{stretch['mean loss of the three'].iloc[0]:.3f} to {stretch['mean loss of the three'].iloc[-1]:.3f}. Ingredients "
     "should differ as much as they can *while each is still good*.",
@@ -801,14 +793,15 @@ guess.reveal(
 # %% [markdown]
 # So souping helps where the ingredients
 #
-# - **share a start** and have not left its valley (section 4): otherwise the average is noise;
+# - **share a start** and have not left its valley: otherwise the average may be noise, and only the line between them tells
+#   (section 4);
 # - **err differently**: models that differ in nothing gain nothing, and what they all get wrong stays wrong;
 # - **are about equally good**: in a plain soup a bad one counts as much as a good one. Greedy sorts it out, at the price of a
 #   development set.
 #
 # What else could one do with three models? Ask all of them, and average their cosines: an **ensemble**. It needs no shared
 # start, for it never looks at weights, but it costs three models' memory and time for every text, for ever. A soup is an
-# attempt to get that for the price of one. Here all three ways lie close together:
+# attempt to get that for the price of one. Did this one?
 
 # %%
 together = {
@@ -820,6 +813,19 @@ compare = {
     "ensemble": {"mean": means(reciprocal_ranks(together, judge))["mean"], "models to run": len(specialists)},
 }
 Table(pd.DataFrame(compare).T.astype({"models to run": int}), "On the topics to judge by", digits=4)
+
+# %%
+ahead = lab.train.soup_gain([ranks["plain soup"]], reciprocal_ranks(together, judge))
+say(
+    f"The ensemble is {ahead['gain']:+.4f} beside the soup ({ahead['low']:+.4f} to {ahead['high']:+.4f} over the queries)"
+    + (
+        ": one cannot be told from the other, so the soup costs a third and loses nothing that is seen here."
+        if ahead["low"] <= 0 <= ahead["high"]
+        else ": the soup has not got all of it."
+        if ahead["gain"] > 0
+        else ": the soup is even better."
+    )
+)
 
 # %% [markdown]
 # ## 8. Which texts change their neighbours?
@@ -879,7 +885,12 @@ say(
     f"{abs(100 * our_margin):.1f} points of 100 {'above' if our_margin > 0 else 'below'} the mean of its three, "
     + ("and above each" if soup_mean > own.max() else "and not above the best of them")
     + ". The paper's ingredients were finetuned on billions of tokens, ours for seconds, on one seed and "
-    f"{gain['n']} queries of made-up tasks; the direction may be compared, the size may not."
+    f"{gain['n']} queries of made-up tasks; "
+    + (
+        "the interval of ours has 0 in it, so there is not even a direction to compare."
+        if gain["low"] <= 0 <= gain["high"]
+        else "the direction may be compared, the size may not."
+    )
 )
 
 # %% [markdown]
@@ -899,8 +910,8 @@ else:
     show(lab.explore.experiment_figure(results), lab.explore.describe_experiment(results))
 
 # %% [markdown]
-# And the model that is already in your hands? Its recipe (`experiments/nano/recipe.yaml`) ends as the paper's does: three
-# mixtures from one start, sixty steps each, and their greedy soup. The three ended at 0.709, 0.708 and 0.708 on the
+# And the model that is already in your hands? Its recipe (`experiments/nano/recipe.yaml`) ends nearly as the paper's does: three
+# mixtures from one start, sixty steps each, and their soup, the greedy one where the paper takes the plain one. The three ended at 0.709, 0.708 and 0.708 on the
 # development score; the soup took the first and turned the others down, so there is no soup in it after all. The record
 # stands in `egemma_lab/assets/nano/README.md`.
 #

@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | Time | about 3 minutes on two CPU cores; about 5 on a T4 or an H200 with the real model (all estimated; no GPU was at hand) |
+# | Time | about 5 minutes on two CPU cores; about 5 on a T4 or an H200 with the real model (all estimated; no GPU was at hand) |
 # | Memory | about 2 GB; with the real model about 11 GB of the GPU's (estimated from the counts below) |
 # | Needs | nothing but this machine. For the real model: a GPU, and a Hugging Face token whose account accepted the Gemma terms |
 #
@@ -180,8 +180,8 @@ Table(pd.DataFrame(rows).T)
 
 # %% [markdown]
 # The last column is the reason. Inside EmbeddingGemma activations come near 8·10⁵
-# ([unslothai/unsloth#4014](https://github.com/unslothai/unsloth/issues/4014)); in float16 that is infinity, the next
-# subtraction makes NaN of it (not a number), and every vector after it is NaN: an
+# ([unslothai/unsloth#4014](https://github.com/unslothai/unsloth/issues/4014)); in float16 that is infinity, the
+# next norm multiplies it by 1/∞ = 0, which is NaN (not a number), and every vector after it is NaN: an
 # [overflow](../docs/glossary.md#overflow). So the lab refuses float16, before anything is computed:
 
 # %%
@@ -306,8 +306,8 @@ say(
 # The two need not agree to the byte. Tensors that live for a moment come on top, and while the gradients grow from the last
 # layer to the first, activations are already being given back. A plan within a tenth or two of the truth is a plan.
 #
-# Attention is the part that depends on how it is computed. Written as plain products it keeps a matrix of L × L cosines for
-# every head; the fused kernels, which PyTorch chooses on GPUs and for longer texts, keep nothing of that size:
+# Attention is the part that depends on how it is computed. Written as plain products it keeps a matrix of L × L attention
+# weights for every head; the fused kernels, which PyTorch chooses on GPUs and for longer texts, keep nothing of that size:
 
 # %%
 rows = {}
@@ -325,7 +325,8 @@ Table(
 )
 
 # %% [markdown]
-# So a longer text costs its tokens, and no more, as long as attention is fused.
+# So in memory a longer text costs its tokens, and no more, as long as attention is fused. In time it costs more: in the layers
+# with full attention every token still looks at every other.
 #
 # ## 4. A batch larger than the memory
 #
@@ -500,7 +501,7 @@ passes_exercise.check(...)
 #
 # ## 5. From raw text to an encoder: the whole recipe
 #
-# The text is code and docstrings of a dozen modules of Python's own library. To use your own code, put the path of your
+# The text is code and docstrings of eleven packages of Python's own library. To use your own code, put the path of your
 # project's folder in `MINE`.
 
 # %%
@@ -995,12 +996,21 @@ Table(
 
 # %%
 verdicts = compared[compared["task"] == "everyday"].set_index("b")["better"]
+undecided = (verdicts == "undecided").all()
+at_home = compared[compared["task"] != "everyday"].set_index("b")
 guess.reveal(
-    means.loc["everyday"].idxmax(),
+    "it cannot be told" if undecided else means.loc["everyday"].idxmax(),
     "By the intervals: "
     + "; ".join(
         f"`before` against `{key}` {'cannot be told apart' if better == 'undecided' else f'goes to `{better}`'}"
         for key, better in verdicts.items()
+    )
+    + ". At the functions of the package they were adapted to, "
+    + "; ".join(
+        f"`before` has {means.loc[row['task'], 'before']:.3f} and `{key}` {means.loc[row['task'], key]:.3f} "
+        f"({'undecided' if row['better'] == 'undecided' else row['better'] + ' is better'})"
+        for key, row in at_home.iterrows()
+        if row["a"] == "before"
     )
     + ". "
     + (
@@ -1045,12 +1055,12 @@ with torch.device("meta"):
     shape = EmbeddingGemma(large)
 working = sum(p.numel() for p in shape.parameters()) - shape.text_model.embed_tokens.weight.numel()
 paper = {
-    "adaptation, with the decoder's start": 2.1e12 - 314e9 - 20e9,
+    "adaptation": 2.1e12 - 314e9 - 20e9,
     "pre-finetuning": 314e9,
     "finetuning": 20e9,
 }
 here = {
-    "adaptation, with the decoder's start": summary["tokens"][:2].sum(),
+    "adaptation": summary["tokens"].iloc[1],
     "pre-finetuning": summary["tokens"][summary["stage"].str.contains("pre-finetuning")].sum(),
     "finetuning": summary["tokens"][summary["stage"].str.contains("2-finetuning")].sum(),
 }

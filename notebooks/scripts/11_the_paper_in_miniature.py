@@ -6,8 +6,9 @@
 # EmbeddingGemma ([arXiv:2509.20354](https://arxiv.org/abs/2509.20354)) says which of its choices mattered: what the model
 # began as, how a text's tokens become one vector, whether several models are averaged. It says so at 300 million
 # parameters and after hundreds of billions of tokens. Here these comparisons are repeated, and some that others published,
-# with the [nano](../docs/glossary.md#nano)'s eight million parameters and a few minutes a training, with several seeds, and
-# with an honest word on what so little can show.
+# with models of the [nano](../docs/glossary.md#nano)'s architecture and size (eight million parameters; their tokenizer was an
+# earlier nano's, 16,371 pieces of its own) and a few minutes a training, with several seeds, and with an honest word on what so
+# little can show.
 #
 # **Afterwards you will be able to**
 #
@@ -18,7 +19,7 @@
 #
 # | | |
 # |---|---|
-# | Time | about 2 minutes on two CPU cores, most of it your own experiment; the same on a T4 or an H200 (all estimated) |
+# | Time | about 4 minutes on two CPU cores, most of it your own experiment; the same on a T4 or an H200 (all estimated) |
 # | Memory | about 1 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
@@ -97,8 +98,8 @@ WORDS = {  # for how an experiment looks at its models, where its own name for i
     "full none prompts": "no prompts",
     "full wrong prompts": "wrong prompts",
     "full binary": "in bits",
-    "half": "half width",
-    "quarter": "quarter width",
+    "half": "half width (published: a third)",
+    "quarter": "quarter width (published: a sixth)",
     "eighth": "eighth width",
 }
 
@@ -277,9 +278,9 @@ say(
 )
 
 # %% [markdown]
-# The interval comes from a **bootstrap**: draw the seeds anew, with replacement, and within each set the questions as well
-# (the same ones for all seeds, because they are the same), compute the difference, two thousand times; 95% of what comes out
-# lies in the interval. All of it:
+# The interval comes from a **bootstrap**: draw the questions anew, with replacement, within each set and the same ones for all
+# seeds, because they are the same; take the difference, the mean over the seeds; add by how much as many drawn seeds deviate from
+# that mean (stretched a little, as three are few); two thousand times. 95% of what comes out lies in the interval. All of it:
 
 # %%
 print(inspect.getsource(paired))
@@ -335,7 +336,9 @@ alarm.reveal(
 # **Holm's correction** sorts the p values of all k comparisons, multiplies the smallest by k, the next by k − 1, and so on
 # to 1 for the largest, and lets none fall below the one before it
 # (Holm 1979, [jstor.org/stable/4615733](https://www.jstor.org/stable/4615733)). Every p value in the figures and tables of
-# this notebook is corrected so, over the comparisons of its experiment.
+# this notebook is corrected so. The figures count all arms of an experiment and all ways of looking at them, the verdicts only
+# what was published of it: so a verdict can be sure where the mark in the figure is hollow. Over the experiments nothing is
+# corrected: of the verdicts in section 1, one in twenty would be sure though there were nothing to see.
 #
 # ### Exercise 2: false alarms
 
@@ -398,8 +401,8 @@ def seen(name, view="full"):
     say(
         f"Baseline **{each['baseline']}**, {len(each['seeds'])} seeds. "
         + (f"Told from it, in points: {told}." if told else "No arm can be told from it.")
-        + f" Effects below about {100 * first['detectable'].median():.1f} points could not have been seen.\n\n"
-        + "\n".join(published)
+        + f" An effect of {100 * first['detectable'].min():.1f} to {100 * first['detectable'].max():.1f} points, depending on the "
+        "arm, would be seen four times in five; a smaller one less often.\n\n" + "\n".join(published)
     )
 
 
@@ -428,8 +431,8 @@ seen("initialisation")
 # ### How tokens become one vector
 #
 # Published: mean 60.4, attention 60.2, first token 59.9, last token 59.7 (the same benchmark). Small differences after long
-# training. Here the start favours the [mean](../docs/glossary.md#mean-pooling): a warm token table makes sense of a text only
-# when all its pieces are averaged.
+# training. Here the start favours the [mean](../docs/glossary.md#mean-pooling), and the attention, which begins as the mean: a warm
+# token table makes sense of a text only when all its pieces are averaged.
 
 # %%
 seen("pooling")
@@ -486,7 +489,8 @@ seen("temperature")
 # %% [markdown]
 # ### Widths
 #
-# Published, on the English MTEB: at 512, 256 and 128 of its 768 numbers the model loses 0.5, 1.3 and 3.0 points. The figure
+# Published, on the English MTEB: at 512, 256 and 128 of its 768 numbers the model loses 0.5, 1.3 and 3.0 points. (256 and 128
+# are a third and a sixth; they stand beside our half and quarter.) The figure
 # shows the arms cut to a quarter ([Matryoshka](../docs/glossary.md#matryoshka), notebook [06](06_matryoshka.ipynb)), the table
 # at every width.
 
@@ -517,7 +521,8 @@ seen("souping")
 #
 # One report has an nDCG@10 of 0.31 instead of 0.72 on ArguAna for EmbeddingGemma without the task's prompts
 # ([mteb#3188](https://github.com/embeddings-benchmark/mteb/issues/3188)). Here there are two questions: were the prompts there
-# in training (the arms), and are they there in use (the columns of the table)?
+# in training (the arms), and are they there in use (the columns of the table)? In the figure all arms are *used* with the right
+# prompts, also the one that was trained without.
 
 # %%
 seen("prompts")
@@ -535,8 +540,8 @@ seen("model-size")
 # ## 6. Run one yourself
 #
 # `egemma-lab experiment spread-out` repeats one of the above, seed by seed; a call that was stopped goes on. Here is one of
-# your own, small enough to wait for: does a warmer softmax learn less, for a micro model on the Python that is installed
-# here? Change the factor, the arms, the steps, and run the two cells again.
+# your own, small enough to wait for: does a warmer softmax learn less, for a micro model trained on docstrings of the packages
+# installed here? Change the factor, the arms, the steps, and run the two cells again.
 
 # %%
 warmer = lab.explore.predict(
@@ -579,8 +584,10 @@ show(lab.explore.experiment_figure(own), lab.explore.describe_experiment(own))
 difference = comparisons(own).iloc[0]
 warmer.reveal(
     round(100 * difference["difference"], 1),
-    f"Its interval goes from {100 * difference['low']:+.1f} to {100 * difference['high']:+.1f}; effects below "
-    f"{100 * difference['detectable']:.1f} points this little experiment could not have seen.",
+    f"Its interval goes from {100 * difference['low']:+.1f} to {100 * difference['high']:+.1f}"
+    + (", so neither better nor worse can be told" if difference["low"] <= 0 <= difference["high"] else "")
+    + f"; an effect below {100 * difference['detectable']:.1f} points this little experiment would more often than once in five "
+    "times have missed.",
 )
 
 # %% [markdown]
@@ -600,7 +607,7 @@ more_seeds.check(...)
 # ## What the paper found, and what we found
 #
 # Most of the paper's differences are around one point, after trainings that no laptop can repeat. Few seeds and minutes of
-# training see only what is larger than this:
+# training see four times in five what is larger than this:
 
 # %%
 bands = pd.DataFrame(
@@ -624,8 +631,9 @@ Table(
 )
 
 # %% [markdown]
-# Where the verdict is "no difference to be seen", believe the paper, or run the experiment at `--scale full` on a GPU. Where
-# it is "the other sign", the reason is a question worth an evening: a minute of training rewards other things than a month.
+# Where the verdict is "no difference to be seen" and the published effect is smaller than what could have been seen, nothing is said
+# against the paper; where it is larger, as for the random start, a minute of training is another thing than the paper's: run the
+# experiment at `--scale full` on a GPU. Where it is "the other sign", the reason is a question worth an evening: a minute of training rewards other things than a month.
 #
 # ## Summary
 #

@@ -51,7 +51,7 @@ def test_smoothing_is_said(history):
 
 def test_axes_have_titles(history):
     layout = loss_curves(history).layout
-    assert layout.yaxis2.title.text == "cross-entropy (nats)"
+    assert layout.yaxis2.title.text == "nats, summed over widths"
     assert layout.xaxis.title.text == layout.xaxis3.title.text == "step"
     assert "loss terms" in layout.title.text
 
