@@ -80,6 +80,17 @@ def begin_near_identity(text_model, post_norm=POST_NORM):
 
 
 @torch.no_grad()
+def begin_silent(text_model):
+    """Layers that add nothing until they have learnt something: the last matrix of both branches zero, the norms behind
+    them as in `begin_near_identity`. (Such a norm makes any branch as loud as its weight says; the norm of nothing is
+    nothing.)"""
+    begin_near_identity(text_model)
+    for layer in text_model.layers:
+        layer.self_attn.o_proj.weight.zero_()
+        layer.mlp.down_proj.weight.zero_()
+
+
+@torch.no_grad()
 def set_dense_product(model, matrix):
     """Give the Dense layers this product, dense_down @ dense_up = matrix (d, h), both of like scale."""
     u, s, vh = torch.linalg.svd(matrix.float().cpu(), full_matrices=False)  # (d, r), (r,), (r, h)

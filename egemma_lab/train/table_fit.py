@@ -7,7 +7,7 @@ import torch
 from tqdm.auto import tqdm
 
 from egemma_lab.losses.recipe import RecipeLoss
-from egemma_lab.model.token_table import begin_near_identity, set_dense_product
+from egemma_lab.model.token_table import begin_near_identity, begin_silent, set_dense_product
 from egemma_lab.model.tokenizing import check_texts, token_ids
 from egemma_lab.train import checks
 from egemma_lab.train.stage_data import refuse_unknown
@@ -22,6 +22,7 @@ FIT = {
     "pair_batch_size": 1024,
     "contrastive": 0.05,
     "spread_out": 0.01,
+    "layers": "faint",
 }
 POST_NORM = -0.995  # a layer then adds a two-hundredth of what it would: more of it drowns the fitted table
 DENSE_RATE = 1e-3  # of the matrix behind the mean, beside the table's own rate
@@ -36,6 +37,7 @@ _CHECKS = {
     "pair_batch_size": checks.whole(at_least=2),
     "contrastive": checks.number(at_least=0),
     "spread_out": checks.number(at_least=0),
+    "layers": checks.one_of("faint", "silent"),
 }
 
 
@@ -70,14 +72,19 @@ def fit_token_table(model, texts, targets, *, pairs=None, seed=0, show_progress_
 
     the last two summed over the model's widths as in `RecipeLoss`. Every text stands behind one of the model's
     prompts or none, drawn by the seed, since a prompt's tokens are in the mean too; those of pairs behind their
-    source's. The layers then begin nearer to the identity than a warm start's, and learn what a mean lacks.
+    source's.
+
+    The layers are to learn afterwards what a mean lacks. They begin "faint": what they add is multiplied with 0.005, so
+    that random weights do not drown the table; or "silent": the last matrix of each branch is zero and the factor
+    0.1, so that the model is the static one until a branch has grown from its gradient. Silent ones cost the first
+    fifty steps and learn faster then (docs/gpu-queue.md has the figures): for long trainings.
 
     Parameters: `model`, after `warm_start` (changed in place, and returned); `texts`; `targets` (n, d), the unit
     vectors of a teacher as wide as the model's output; `pairs`, as `train` takes them (a step's are of one source),
     or None; `show_progress_bar`, False for none; `settings` out of `FIT`: `steps`, `batch_size` of the texts and
     `pair_batch_size`, `learning_rate` of the table, `max_tokens` a text is cut at, the weights `contrastive` and
-    `spread_out`. The same seed gives the same table on the same machine. ValueError for targets of another shape,
-    without texts, for pairs that are none or too few for a batch, and for settings that cannot be.
+    `spread_out`, `layers`. The same seed gives the same table on the same machine. ValueError for targets of another
+    shape, without texts, for pairs that are none or too few for a batch, and for settings that cannot be.
 
     >>> from egemma_lab.model import load_teacher, new_model, train_tokenizer, warm_start
     >>> texts, teacher = ["a cat on the mat", "the price of bread went up", "bread and butter"], load_teacher().cut(64)
@@ -121,7 +128,10 @@ def fit_token_table(model, texts, targets, *, pairs=None, seed=0, show_progress_
         bar.set_postfix_str(f"1 - cosine {matching.item():.3f}")
     with torch.no_grad():
         table.copy_(_unit_rms(rows) / scale)
-    begin_near_identity(model.text_model, POST_NORM)
+    if settings["layers"] == "silent":
+        begin_silent(model.text_model)
+    else:
+        begin_near_identity(model.text_model, POST_NORM)
     set_dense_product(model, matrix)
     return model
 

@@ -9,7 +9,7 @@ from fake_teacher import FakeTeacher
 
 from egemma_lab.data import BatchPlan, Source, load_pairs, load_texts
 from egemma_lab.losses import contrastive_loss, spread_out_loss
-from egemma_lab.model import warm_start
+from egemma_lab.model import pad_batch, warm_start
 from egemma_lab.model.tokenizing import token_ids
 from egemma_lab.train import fit_token_table
 from egemma_lab.train.table_fit import (
@@ -186,6 +186,29 @@ def test_only_the_table_the_dense_layers_and_what_layers_add_change(make_warm, t
     assert not model.training
 
 
+def test_silent_layers_leave_the_static_model_and_learn_from_the_first_step(make_warm, tiny_texts):
+    model = fit(make_warm(), tiny_texts, layers="silent")
+    faint = fit(make_warm(), tiny_texts)
+    texts = tiny_texts[:8]
+    vectors = model.encode(texts)
+    np.testing.assert_allclose(vectors, without_layers(faint).encode(texts), atol=1e-5)
+    last = [
+        weight
+        for layer in model.text_model.layers
+        for weight in (layer.self_attn.o_proj.weight, layer.mlp.down_proj.weight)
+    ]
+    ids, mask = pad_batch(model.tokenize(texts))
+
+    def loss():
+        return (1 - (model(ids, mask) * torch.from_numpy(TEACHER.encode(texts))).sum(dim=1)).mean()
+
+    before = loss()
+    before.backward()
+    assert all(weight.abs().max() == 0 and weight.grad.abs().max() > 0 for weight in last)
+    torch.optim.SGD(last, lr=1e-5).step()
+    assert loss() < before - 1e-5
+
+
 def test_tokens_in_no_text_keep_their_rows(make_warm, tiny_texts):
     model = fit(make_warm(), tiny_texts[:12])
     old, new = (each.text_model.embed_tokens.weight.detach() for each in (make_warm(), model))
@@ -337,6 +360,7 @@ def test_settings_left_out_are_the_defaults():
         *[("pair_batch_size", odd) for odd in (1, 2.0)],
         *[("contrastive", odd) for odd in (-0.1, None)],
         *[("spread_out", odd) for odd in (-1, "0")],
+        *[("layers", odd) for odd in ("loud", None)],
     ],
 )
 def test_impossible_settings_are_refused_by_name(name, value):
