@@ -64,10 +64,21 @@ def _points(fig, points, name, colour, symbol, names):
         name=name,
         mode="markers+text" if names is not None else "markers",
         text=names,
-        textposition="top center",
+        textposition=[_outwards(x, y) for x, y in points],
         marker={"color": OKABE_ITO[colour], "symbol": symbol, "size": 10, "line": {"width": 1}},
         hovertemplate=f"{name} (%{{x:.2f}}, %{{y:.2f}})<extra></extra>",
     )
+
+
+def _outwards(x, y):
+    """Where a point's name stands: on the far side from the middle, where no line to another point crosses it.
+
+    >>> _outwards(1, 0), _outwards(0, -1), _outwards(-0.6, 0.8)
+    ('middle right', 'bottom center', 'top left')
+    """
+    across = "right" if x > 0.4 else "left" if x < -0.4 else "center"
+    along = "top" if y > 0.4 else "bottom" if y < -0.4 else "middle"
+    return f"{along} {across}"
 
 
 def _unit_rows(points, name):

@@ -30,13 +30,18 @@ def similarity_histogram(groups, *, title="Cosines", bins=60, subtitle=None):
     high = max(values.max() for values in groups.values())
     edges = np.linspace(low, max(high, low + 1e-6), bins + 1)
     middle = (edges[:-1] + edges[1:]) / 2
+    half = (edges[1] - edges[0]) / 2
     fig = go.Figure()
     for i, (name, (colour, _)) in enumerate(zip(groups, class_marks(len(groups)))):
         values = groups[name]
         share = np.histogram(values, edges)[0] / values.size
         fig.add_scatter(
-            x=middle,
-            y=share,
+            x=[
+                edges[0] - half,
+                *middle,
+                edges[-1] + half,
+            ],  # empty bins at both ends, so that the outer bars are whole
+            y=[0, *share, 0],
             name=f"{name} (mean {values.mean():.2f})",
             mode="lines",
             line={"color": colour, "dash": DASHES[i], "shape": "hvh", "width": 2},
@@ -44,6 +49,7 @@ def similarity_histogram(groups, *, title="Cosines", bins=60, subtitle=None):
             hovertemplate=f"{name}<br>cosine %{{x:.3f}}: %{{y:.1%}}<extra></extra>",
         )
         fig.add_vline(x=values.mean(), line={"color": colour, "dash": DASHES[i], "width": 1})
+    fig.update_xaxes(range=[edges[0] - half, edges[-1] + half])
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")
     return styled(fig, title, subtitle, x="cosine", y="share of pairs")
 

@@ -1118,7 +1118,7 @@ Table(
     digits=3,
 )
 say(
-    f"By its loss B looks better: {now['contrastive']['B']:.3f}, because nothing stands in its exam but the right answer. It even "
+    f"By its loss B looks better: {abs(now['contrastive']['B']):.3f}, because nothing stands in its exam but the right answer. It even "
     f"finds {now['accuracy']['B']:.0%} of the pairs, but by a hair: its margin is {now['margin']['B']:.3f} against "
     f"{now['margin']['A']:.3f}, and a uniformity of {now['uniformity']['B']:.2f} says that all lies nearly in one place."
 )

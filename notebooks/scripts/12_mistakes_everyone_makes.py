@@ -393,7 +393,7 @@ guess.reveal(
     worst_way,
     f"Its MRR@10 is {all_ways[worst_way]:.3f} beside {right.mean():.3f}. None of the five raised an error. "
     f"Cut to 32 and normalised, as it should be, it is {cut_right:.3f}: what that bar loses it loses by the cut, not by the mistake. "
-    f"(*{next_worst}* is at {all_ways[next_worst]:.3f}: of forty questions a few hundredths may be luck.) Worse than "
+    f"(`{next_worst}` is at {all_ways[next_worst]:.3f}: of forty questions a few hundredths may be luck.) Worse than "
     f"all of them was a mixture: questions without the Dense layers, an index with them, {dense['question without, index with'].mean():.3f}.",
 )
 
