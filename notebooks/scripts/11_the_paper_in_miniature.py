@@ -98,8 +98,8 @@ WORDS = {  # for how an experiment looks at its models, where its own name for i
     "full none prompts": "no prompts",
     "full wrong prompts": "wrong prompts",
     "full binary": "in bits",
-    "half": "half width (published: a third)",
-    "quarter": "quarter width (published: a sixth)",
+    "half": "half width",
+    "quarter": "quarter width",
     "eighth": "eighth width",
 }
 
