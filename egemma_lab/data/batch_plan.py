@@ -40,6 +40,16 @@ class Batch:
     def __len__(self):
         return len(self.rows)
 
+    @property
+    def sides(self):
+        """(texts, name of their prompt) of the anchors, the positives if any, the negatives if any."""
+        sides = [
+            (self.anchors, self.anchor_prompt),
+            (self.positives, self.positive_prompt),
+            (self.negatives, self.positive_prompt),
+        ]
+        return [(texts, prompt) for texts, prompt in sides if texts is not None]
+
 
 class BatchPlan:
     """The batches of a run, from step 0 on without end.

@@ -105,10 +105,7 @@ def dissect(model, text, prompt_name=None, causal=False, reach=None, *, max_toke
             f"this model's pooling is {model.config.pooling!r}: only a mean falls into one part a token; take a "
             "model with pooling 'mean'"
         )
-    if prompt_name is not None and prompt_name not in model.prompts:
-        known = ", ".join(model.prompts)
-        raise ValueError(f"prompt_name={prompt_name!r} is not one of this model's prompts ({known}), or None")
-    prompt = "" if prompt_name is None else model.prompts[prompt_name]
+    prompt = model.prompt_text(prompt_name)
     [ids] = model.tokenize([text], prompt, max_tokens)
     kinds, places = _kinds(model.tokenizer, ids, prompt, text)
     config = model.text_model.config

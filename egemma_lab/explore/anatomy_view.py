@@ -148,7 +148,7 @@ class AnatomyPanel(Panel):
     def _tell(self):
         """Say what the figure cannot show: the vector under these masks, the prompt's effect, the Dense layers."""
         found, tokens, said = self.found, len(self.found.tokens), []
-        prompt = "" if self.prompt.value is None else self.model.prompts[self.prompt.value]
+        prompt = self.model.prompt_text(self.prompt.value)
         whole = len(self.model.tokenize([self.text.value], prompt)[0])
         if whole > tokens:
             said.append(f"The first {tokens} of {whole} tokens; the rest is left out here.")

@@ -31,16 +31,13 @@ def similarity_histogram(groups, *, title="Cosines", bins=60, subtitle=None):
     edges = np.linspace(low, max(high, low + 1e-6), bins + 1)
     middle = (edges[:-1] + edges[1:]) / 2
     half = (edges[1] - edges[0]) / 2
+    ends = [edges[0] - half, *middle, edges[-1] + half]  # an empty bin more at each end: the outer bars are whole
     fig = go.Figure()
     for i, (name, (colour, _)) in enumerate(zip(groups, class_marks(len(groups)))):
         values = groups[name]
         share = np.histogram(values, edges)[0] / values.size
         fig.add_scatter(
-            x=[
-                edges[0] - half,
-                *middle,
-                edges[-1] + half,
-            ],  # empty bins at both ends, so that the outer bars are whole
+            x=ends,
             y=[0, *share, 0],
             name=f"{name} (mean {values.mean():.2f})",
             mode="lines",
@@ -49,7 +46,7 @@ def similarity_histogram(groups, *, title="Cosines", bins=60, subtitle=None):
             hovertemplate=f"{name}<br>cosine %{{x:.3f}}: %{{y:.1%}}<extra></extra>",
         )
         fig.add_vline(x=values.mean(), line={"color": colour, "dash": DASHES[i], "width": 1})
-    fig.update_xaxes(range=[edges[0] - half, edges[-1] + half])
+    fig.update_xaxes(range=[ends[0], ends[-1]])
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")
     return styled(fig, title, subtitle, x="cosine", y="share of pairs")
 

@@ -192,12 +192,20 @@ class Encoder:
         if prompt_name is None:
             logger.info("encoding without a prompt")
             return texts
-        if prompt_name not in self.prompts:
-            known = ", ".join(self.prompts)
-            raise ValueError(f"prompt_name={prompt_name!r} is not one of this model's prompts ({known})")
-        prompt = self.prompts[prompt_name]
+        prompt = self.prompt_text(prompt_name)
         logger.info("encoding with prompt %r: %r", prompt_name, prompt)
         return [prompt + text for text in texts]
+
+    def prompt_text(self, prompt_name):
+        """The prompt of that name, "" for None. ValueError names the model's prompts."""
+        if prompt_name is None:
+            return ""
+        if prompt_name not in self.prompts:
+            known = ", ".join(self.prompts)
+            raise ValueError(
+                f"prompt_name={prompt_name!r} is not one of this model's prompts ({known}), or None"
+            )
+        return self.prompts[prompt_name]
 
     def _width(self, truncate_dim):
         if truncate_dim is None:

@@ -42,16 +42,10 @@ def tokenize_batch(model, batch, recipe):
     The prompts are those that `encode_query` and `encode_document` will apply later; negatives take the
     positives'.
     """
-    sides = [
-        (batch.anchors, batch.anchor_prompt),
-        (batch.positives, batch.positive_prompt),
-        (batch.negatives, batch.positive_prompt),
-    ]
-    sides = [(texts, prompt) for texts, prompt in sides if texts is not None]
     tokenize = _with_ends if recipe.words else _token_ids
-    ids = [i for texts, prompt in sides for i in tokenize(model, texts, prompt, recipe)]
+    ids = [i for texts, prompt in batch.sides for i in tokenize(model, texts, prompt, recipe)]
     order = token_budget_batches([len(i) for i in ids], recipe.token_budget)
-    return TokenBatch(batch=batch, ids=ids, sides=len(sides), order=order)
+    return TokenBatch(batch=batch, ids=ids, sides=len(batch.sides), order=order)
 
 
 def encode_texts(model, texts, prompt_name, recipe):
@@ -77,18 +71,11 @@ def encoder(model, precision, compiled=False):
 
 
 def _token_ids(model, texts, prompt_name, recipe):
-    return model.tokenize(list(texts), prompt=_prompt(model, prompt_name), max_length=recipe.max_tokens)
+    return model.tokenize(list(texts), model.prompt_text(prompt_name), recipe.max_tokens)
 
 
 def _with_ends(model, texts, prompt_name, recipe):
-    prompt = _prompt(model, prompt_name)
-    return model.tokenize_with_ends(list(texts), prompt=prompt, max_length=recipe.max_tokens)
-
-
-def _prompt(model, prompt_name):
-    if prompt_name is not None and prompt_name not in model.prompts:
-        raise ValueError(f"prompt {prompt_name!r} is not one of this model's: {', '.join(model.prompts)}")
-    return model.prompts[prompt_name] if prompt_name is not None else ""
+    return model.tokenize_with_ends(list(texts), model.prompt_text(prompt_name), recipe.max_tokens)
 
 
 class Ahead:

@@ -153,12 +153,7 @@ class _PairLoss:
 
     def __call__(self, step, rows, matrix):
         batch, device = self.plan.batch(step), rows.device
-        sides = [
-            (batch.anchors, batch.anchor_prompt),
-            (batch.positives, batch.positive_prompt),
-            (batch.negatives, batch.positive_prompt),
-        ]
-        vectors = [self._vectors(rows, matrix, *side) for side in sides if side[0] is not None]
+        vectors = [self._vectors(rows, matrix, *side) for side in batch.sides]
         same = {
             name: torch.as_tensor(getattr(batch, name), device=device)
             for name in ("query_ids", "positive_ids")
@@ -166,8 +161,7 @@ class _PairLoss:
         return self.loss(*vectors, **same).total
 
     def _vectors(self, rows, matrix, texts, prompt_name):
-        prompt = self.model.prompts[prompt_name] if prompt_name is not None else ""
-        ids = self.model.tokenize(texts, prompt=prompt, max_length=self.max_tokens)
+        ids = self.model.tokenize(texts, self.model.prompt_text(prompt_name), self.max_tokens)
         return static_vectors(rows, matrix, *bags(ids, rows.device))
 
 

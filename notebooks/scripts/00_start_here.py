@@ -290,7 +290,8 @@ Table(pd.DataFrame(rows, columns=["term", "first step", "last ten", "compare wit
 # ## 6. Ask your own model
 #
 # The two questions of section 2 again, and a third. Compare with what the teacher found, and expect the right
-# neighbourhood more often than the right door, and now and then neither, the more often the fewer steps fitted into two minutes.
+# neighbourhood more often than the right door, and now and then neither, the more often the fewer steps fitted into two
+# minutes.
 
 # %%
 student = run.model

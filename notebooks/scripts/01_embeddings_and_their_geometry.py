@@ -435,9 +435,9 @@ cross.check(...)
 
 # %% [markdown]
 # The real space, beside as many random directions of the same width. The curve shows how much of the squared length of
-# all vectors lies along each principal direction, their mean not taken off. So few points cannot look even in so many dimensions: random directions
-# would give a flat curve and an IsoScore of 1 only if there were far more of them. That is why they stand beside the
-# real space.
+# all vectors lies along each principal direction, their mean not taken off. So few points cannot look even in so many
+# dimensions: random directions would give a flat curve and an IsoScore of 1 only if there were far more of them. That
+# is why they stand beside the real space.
 
 # %%
 random_space = random_directions(*vectors.shape)

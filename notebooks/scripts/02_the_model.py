@@ -213,8 +213,9 @@ Table(plan.map(lambda number: f"{number:,}"))
 # %% [markdown]
 # ## 3. From text to numbers
 #
-# The nano's tokenizer writes everything in lower case and cuts it into pieces; `##` marks one that goes on within a word. It puts
-# `<bos>` (begin) before and `<eos>` (end) behind. The prompt is part of the text from here on: nothing marks it.
+# The nano's tokenizer writes everything in lower case and cuts it into pieces; `##` marks one that goes on within a
+# word. It puts `<bos>` (begin) before and `<eos>` (end) behind. The prompt is part of the text from here on: nothing
+# marks it.
 
 # %%
 question = "How do plants drink water from the soil?"
@@ -362,11 +363,11 @@ weights = torch.tensor([1.0, 3.0]).log().softmax(dim=0)  # the scores are log 1 
 say(f"weights {[round(float(w), 4) for w in weights]}, taken {weights @ torch.tensor([0.0, 4.0]):.4f}")
 
 # %% [markdown]
-# Four things to know about attention in Gemma 3. Queries and keys pass an RMSNorm first, which bounds their dot products.
-# Both are turned by rotary positions. Attention runs several times side by side (*heads*): each head asks with queries of
-# its own, but in EmbeddingGemma and in the nano all share **one** set of keys and values (*multi-query attention*; the larger
-# Gemma 3 share one among a few heads): fewer weights, and for a decoder less to keep in memory. And the scores are divided by a number that the configuration names (`query_pre_attn_scalar`, its
-# root).
+# Four things to know about attention in Gemma 3. Queries and keys pass an RMSNorm first, which bounds their dot
+# products. Both are turned by rotary positions. Attention runs several times side by side (*heads*): each head asks
+# with queries of its own, but in EmbeddingGemma and in the nano all share **one** set of keys and values (*multi-query
+# attention*; the larger Gemma 3 share one among a few heads): fewer weights, and for a decoder less to keep in memory.
+# And the scores are divided by a number that the configuration names (`query_pre_attn_scalar`, its root).
 
 
 # %%
@@ -853,8 +854,8 @@ Table(
 )
 
 # %% [markdown]
-# It has learned which tokens are frequent, that what was just there often comes again, and a little of what follows what. More is
-# not to be had in a minute.
+# It has learned which tokens are frequent, that what was just there often comes again, and a little of what follows
+# what. More is not to be had in a minute.
 #
 # ### 10.2 Damaged texts
 #

@@ -297,8 +297,8 @@ Table(
 )
 
 # %% [markdown]
-# Now a real row: the trained bag, one batch of pairs. The wrong answers are sorted, the nearest first. With the same cosines, how
-# many of them share the push depends on the temperature.
+# Now a real row: the trained bag, one batch of pairs. The wrong answers are sorted, the nearest first. With the same
+# cosines, how many of them share the push depends on the temperature.
 
 # %%
 n = min(512, len(questions))
@@ -435,8 +435,9 @@ Table(
 # %% [markdown]
 # ## 4. Batch size: how long is the exam
 #
-# Without hard negatives, each question chooses among the B answers of its batch. A model for which all answers look alike has a
-# loss of log B; one whose cosines differ by chance can begin above that, the colder the temperature the more. A large batch is a harder exam, and harder exams teach more, as long as memory lasts.
+# Without hard negatives, each question chooses among the B answers of its batch. A model for which all answers look
+# alike has a loss of log B; one whose cosines differ by chance can begin above that, the colder the temperature the
+# more. A large batch is a harder exam, and harder exams teach more, as long as memory lasts.
 #
 # Often a batch is too large for the memory, and people let the gradients of several small batches add up before they take
 # a step (*accumulation*). Is that the same? (What the exercise calls a gradient cache is the subject of 4.1.)
@@ -1058,8 +1059,8 @@ guess.reveal(
 # In the right panel everything comes together at first, too: to pull is the same for all pairs and quickly learnt. There
 # the wrong answers then drive it apart; in the left panel nothing does.
 #
-# Two roads lead to [collapse](../docs/glossary.md#collapse), and `lab.geometry.report` sees both (mean cosine near 1, uniformity
-# near 0):
+# Two roads lead to [collapse](../docs/glossary.md#collapse), and `lab.geometry.report` sees both (mean cosine near 1,
+# uniformity near 0):
 #
 # - no wrong answers, as above;
 # - a temperature so small that a hair's breadth is victory: the loss is near 0 long before the texts have come apart.

@@ -624,12 +624,12 @@ say(
 # tokenizer learnt from its training texts, in which *Camptodactyly* was one token, while *phone*, *bike* and *lunch* came in
 # pieces that mean nothing on their own. No loss shows that: on texts of the same sources all went well.
 #
-# So here are four tokenizers. One learns from the Python packages on this machine, one from the same text with the words of
-# the teacher's vocabulary counted in (`words_as_texts`). The third has the teacher's own pieces, the first of them, as many
-# as the others have tokens (`teacher.student_tokenizer`); the fourth has all of them that the text can need (the bundled nano
-# lies between the two: the first 24,800). Each gives a student that begins warm: a row of its token table is what the teacher says of that
-# token alone, and nothing is trained. (The teacher is turned as in section 5, by a PCA of docstrings, since its first
-# columns alone are no good target.) The four take about a minute.
+# So here are four tokenizers. One learns from the Python packages on this machine, one from the same text with the
+# words of the teacher's vocabulary counted in (`words_as_texts`). The third has the teacher's own pieces, the first of
+# them, as many as the others have tokens (`teacher.student_tokenizer`); the fourth has all of them that the text can
+# need (the bundled nano lies between the two: the first 24,800). Each gives a student that begins warm: a row of its
+# token table is what the teacher says of that token alone, and nothing is trained. (The teacher is turned as in section
+# 5, by a PCA of docstrings, since its first columns alone are no good target.) The four take about a minute.
 #
 # **Predict**: into how many tokens does the first cut a word of our everyday texts, on average?
 
@@ -1076,8 +1076,8 @@ guess.reveal(
 #
 # ### 8.3 The same blind spots
 #
-# Where a teacher has two texts in the wrong order, its targets have them so too. Here is a sentence, the same said otherwise, and
-# its negation:
+# Where a teacher has two texts in the wrong order, its targets have them so too. Here is a sentence, the same said
+# otherwise, and its negation:
 
 # %%
 threes = [
@@ -1181,14 +1181,14 @@ say(
 )
 
 # %% [markdown]
-# The distance is a compromise: the heavier the matching, the nearer to the teacher the vectors come to rest, since the pull of the
-# contrastive loss fades as answers become right, until the two are equal. The answers have a threshold: they are all right
-# until the matching holds the vectors too near. The contrastive loss divides cosines by a temperature of
-# 0.05, so its pull on a vector can be twenty times that of a plain distance; equal weights are not equal strength. The
-# paper prints no weights; jina-embeddings-v5 ([arXiv:2602.15547](https://arxiv.org/abs/2602.15547)), with the same three
-# losses, gives matching twice the weight of the others, the recipe of the bundled nano several times the weight of the
-# contrastive loss. Where the pairs are better than the teacher that holds the student back; where they are few
-# and noisy it is what saves it.
+# The distance is a compromise: the heavier the matching, the nearer to the teacher the vectors come to rest, since the
+# pull of the contrastive loss fades as answers become right, until the two are equal. The answers have a threshold:
+# they are all right until the matching holds the vectors too near. The contrastive loss divides cosines by a
+# temperature of 0.05, so its pull on a vector can be twenty times that of a plain distance; equal weights are not equal
+# strength. The paper prints no weights; jina-embeddings-v5 ([arXiv:2602.15547](https://arxiv.org/abs/2602.15547)), with
+# the same three losses, gives matching twice the weight of the others, the recipe of the bundled nano several times the
+# weight of the contrastive loss. Where the pairs are better than the teacher that holds the student back; where they
+# are few and noisy it is what saves it.
 
 # %% [markdown]
 # ## 9. Student and teacher, over an hour of training

@@ -465,10 +465,10 @@ size
 size.check(...)
 
 # %% [markdown]
-# Four formats round a whole model: `int8_block` and `int4_block`, blocks of 32 in 8 or 4 bits; `mixed_channel`, EmbeddingGemma's
-# mixture of 8 bits in the attention and 4 elsewhere, with one scale a row of the matrix (a *channel*); and `ternary`, −1, 0
-# and 1 with one scale a row. `fake_quantize` gives a model that computes with the rounded weights, which stay in float32
-# underneath. No training yet:
+# Four formats round a whole model: `int8_block` and `int4_block`, blocks of 32 in 8 or 4 bits; `mixed_channel`,
+# EmbeddingGemma's mixture of 8 bits in the attention and 4 elsewhere, with one scale a row of the matrix (a *channel*);
+# and `ternary`, −1, 0 and 1 with one scale a row. `fake_quantize` gives a model that computes with the rounded weights,
+# which stay in float32 underneath. No training yet:
 
 # %%
 guess = lab.explore.predict(

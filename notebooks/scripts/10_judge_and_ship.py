@@ -202,8 +202,8 @@ guess.reveal(
 Table(by_width, caption="The nano, cut", digits=3)
 
 # %% [markdown]
-# Look at the row of random weights. It is not at zero: a token that two texts share gets the same vector in both, whether or not
-# anybody has learnt what it means. What a model has above *that* row it has learnt.
+# Look at the row of random weights. It is not at zero: a token that two texts share gets the same vector in both,
+# whether or not anybody has learnt what it means. What a model has above *that* row it has learnt.
 #
 # ### Exercise 1
 
@@ -284,9 +284,10 @@ say("\n\n".join(lines))
 #
 # ## 4. The public benchmark: MTEB
 #
-# To be compared with others a model must take the test that the others took. [MTEB](https://github.com/embeddings-benchmark/mteb)
-# is that test, and `lab.evaluate.as_mteb` makes of a model what it asks for: prompts by the kind of task, titles apart,
-# a fingerprint of the weights as the revision. With a network, all that is needed is
+# To be compared with others a model must take the test that the others took.
+# [MTEB](https://github.com/embeddings-benchmark/mteb) is that test, and `lab.evaluate.as_mteb` makes of a model what it
+# asks for: prompts by the kind of task, titles apart, a fingerprint of the weights as the revision. With a network, all
+# that is needed is
 #
 # ```python
 # import mteb
@@ -437,8 +438,8 @@ Table(
 )
 
 # %% [markdown]
-# Among so few vectors a graph has nothing to save. What it loses grows with their number: measure it at your own size before you
-# trust it.
+# Among so few vectors a graph has nothing to save. What it loses grows with their number: measure it at your own size
+# before you trust it.
 #
 # A service is an index with an address. It is loaded once; a request brings a question and takes a list. Python's own server
 # is enough to show it (put a real one before it when strangers come):
@@ -630,9 +631,10 @@ Table(
 )
 
 # %% [markdown]
-# Before it: `hf auth login` with a token that may write, and `hf repo create YOUR_NAME/my-encoder --private` if nobody is to see
-# it yet. After it anybody can `lab.load_model("YOUR_NAME/my-encoder")`. Two questions first. Do the licences of your data allow
-# it? And if the model was made from `google/embeddinggemma-300m`: the Gemma Terms of Use bind it too, and must go with it.
+# Before it: `hf auth login` with a token that may write, and `hf repo create YOUR_NAME/my-encoder --private` if nobody
+# is to see it yet. After it anybody can `lab.load_model("YOUR_NAME/my-encoder")`. Two questions first. Do the licences
+# of your data allow it? And if the model was made from `google/embeddinggemma-300m`: the Gemma Terms of Use bind it
+# too, and must go with it.
 #
 # ## 9. Four things to build
 #
@@ -743,8 +745,9 @@ say(
 )
 
 # %% [markdown]
-# Intents of a chat, departments for a letter, languages of a page: the same three lines, more labels. The suite's `banking77` is
-# such a task with 77 intents; the nano's accuracy there, with its interval, stands in the [README](../README.md).
+# Intents of a chat, departments for a letter, languages of a page: the same three lines, more labels. The suite's
+# `banking77` is such a task with 77 intents; the nano's accuracy there, with its interval, stands in the
+# [README](../README.md).
 #
 # ## 10. What the paper found, and what we found
 #

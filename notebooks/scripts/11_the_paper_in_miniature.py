@@ -278,9 +278,10 @@ say(
 )
 
 # %% [markdown]
-# The interval comes from a **bootstrap**: draw the questions anew, with replacement, within each set and the same ones for all
-# seeds, because they are the same; take the difference, the mean over the seeds; add by how much as many drawn seeds deviate from
-# that mean (stretched a little, as three are few); two thousand times. 95% of what comes out lies in the interval. All of it:
+# The interval comes from a **bootstrap**: draw the questions anew, with replacement, within each set and the same ones
+# for all seeds, because they are the same; take the difference, the mean over the seeds; add by how much as many drawn
+# seeds deviate from that mean (stretched a little, as three are few); two thousand times. 95% of what comes out lies in
+# the interval. All of it:
 
 # %%
 print(inspect.getsource(paired))
@@ -430,9 +431,9 @@ seen("initialisation")
 # %% [markdown]
 # ### How tokens become one vector
 #
-# Published: mean 60.4, attention 60.2, first token 59.9, last token 59.7 (the same benchmark). Small differences after long
-# training. Here the start favours the [mean](../docs/glossary.md#mean-pooling), and the attention, which begins as the mean: a warm
-# token table makes sense of a text only when all its pieces are averaged.
+# Published: mean 60.4, attention 60.2, first token 59.9, last token 59.7 (the same benchmark). Small differences after
+# long training. Here the start favours the [mean](../docs/glossary.md#mean-pooling), and the attention, which begins as
+# the mean: a warm token table makes sense of a text only when all its pieces are averaged.
 
 # %%
 seen("pooling")
@@ -631,9 +632,10 @@ Table(
 )
 
 # %% [markdown]
-# Where the verdict is "no difference to be seen" and the published effect is smaller than what could have been seen, nothing is said
-# against the paper; where it is larger, as for the random start, a minute of training is another thing than the paper's: run the
-# experiment at `--scale full` on a GPU. Where it is "the other sign", the reason is a question worth an evening: a minute of training rewards other things than a month.
+# Where the verdict is "no difference to be seen" and the published effect is smaller than what could have been seen,
+# nothing is said against the paper; where it is larger, as for the random start, a minute of training is another thing
+# than the paper's: run the experiment at `--scale full` on a GPU. Where it is "the other sign", the reason is a
+# question worth an evening: a minute of training rewards other things than a month.
 #
 # ## Summary
 #

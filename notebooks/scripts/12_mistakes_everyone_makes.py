@@ -464,8 +464,8 @@ Table(float_table)
 
 # %% [markdown]
 # At *s* = 1 float16 does no harm here, so a test on a small model proves nothing. Once a sum passes 65,504 it becomes
-# infinity, the next norm makes NaN of it, and every vector is lost. float32 does not mind, and neither would bfloat16, which has
-# float32's range.
+# infinity, the next norm makes NaN of it, and every vector is lost. float32 does not mind, and neither would bfloat16,
+# which has float32's range.
 #
 # **What to do**: bfloat16 where the hardware multiplies it, float32 elsewhere (`Recipe(precision="auto")`). **Test**: no NaN,
 # on the real model and on long texts.

@@ -3,6 +3,7 @@
 import pytest
 
 from egemma_lab.model import EmbeddingGemma, EmbeddingGemmaConfig, load_model, preset_config, proofs
+from egemma_lab.model.token_table import begin_silent
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -13,6 +14,17 @@ def test_the_proof_tells_causal_from_bidirectional(saved, dtype, make_causal):
     make_causal(model)
     moved, noise = proofs.first_token_moves(model)
     assert moved <= max(1e-5, 10 * noise)
+    assert not proofs.is_bidirectional(model)
+
+
+def test_a_model_whose_attention_adds_nothing_yet_can_be_loaded(make_micro, make_causal, tmp_path):
+    model = make_micro()
+    begin_silent(model.text_model)
+    assert proofs.first_token_moves(model) == (0, 0)
+    again = load_model(model.save_pretrained(tmp_path / "silent"))
+    assert (again.encode(["a text"]) == model.encode(["a text"])).all()
+    make_causal(model)
+    model.text_model.layers[3].self_attn.o_proj.weight.data[0, 0] = 1.0  # one layer is enough to be judged by
     assert not proofs.is_bidirectional(model)
 
 
