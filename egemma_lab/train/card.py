@@ -179,6 +179,8 @@ def _data(sources):
         "what": lambda s: s["what"],
         "licence, as its source states it": lambda s: s["licence"],
     }
+    if not any("rows" in source for source in sources):
+        del columns["rows"]  # what each stage drew is listed there
     return "## Data\n\n" + _table(columns, sources) + "\n"
 
 
