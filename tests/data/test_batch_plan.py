@@ -53,7 +53,15 @@ def test_a_batch_holds_what_its_rows_say(tiny_pairs):
     assert batch.positives == [tiny_pairs[row]["positive"] for row in rows]
     assert batch.negatives == [tiny_pairs[row]["negative"] for row in rows]
     assert batch.source.dataset.column_names == pairs.column_names
-    assert BatchPlan([("a", "b"), ("c", "d")], 2).batch(0).negatives is None
+    document = batch.positive_prompt
+    assert batch.sides == [
+        (batch.anchors, batch.anchor_prompt),
+        (batch.positives, document),
+        (batch.negatives, document),
+    ]
+    of_two = BatchPlan([("a", "b"), ("c", "d")], 2).batch(0)
+    assert of_two.negatives is None
+    assert of_two.sides == [(of_two.anchors, "query"), (of_two.positives, "document")]
 
 
 def test_any_step_in_any_order_gives_the_same(plan):

@@ -155,6 +155,12 @@ def test_tables_keep_their_columns_whatever_the_cells_hold(arguments):
     assert widths == {5}  # four columns, though one text has a bar in it
 
 
+def test_a_column_that_no_source_fills_is_left_out(arguments):
+    sources = [{name: source[name] for name in source if name != "rows"} for source in arguments["sources"]]
+    lines = model_card("tiny", **{**arguments, "sources": sources}).splitlines()
+    assert "| source | what | licence, as its source states it |" in lines
+
+
 def test_the_code_in_the_card_runs(arguments, micro_model, tmp_path, monkeypatch, capsys):
     folder = micro_model.save_pretrained(tmp_path / "tiny")
     monkeypatch.setattr(folder_module, "bundled_models", lambda: {"tiny": folder})

@@ -288,6 +288,10 @@ def test_with_pairs_positives_are_found_that_matching_alone_does_not_find(make_w
             "pairs: lines has anchors alone",
         ),
         (lambda pairs: pairs[:5], "16"),
+        (
+            lambda pairs: source_of(pairs, "anchor", "positive", anchor_prompt="qery"),
+            r"prompt_name='qery' is not one of this model's prompts \(query, document",
+        ),
     ],
 )
 def test_pairs_that_cannot_be_learnt(make_warm, tiny_texts, tiny_pairs, pairs, words):
