@@ -71,7 +71,7 @@ def encoder(model, precision, compiled=False):
 
 
 def _token_ids(model, texts, prompt_name, recipe):
-    return model.tokenize(list(texts), model.prompt_text(prompt_name), recipe.max_tokens)
+    return model.tokenize(list(texts), model.prompt_text(prompt_name), max_length=recipe.max_tokens)
 
 
 def _with_ends(model, texts, prompt_name, recipe):
