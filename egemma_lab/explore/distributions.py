@@ -31,7 +31,8 @@ def similarity_histogram(groups, *, title="Cosines", bins=60, subtitle=None):
     edges = np.linspace(low, max(high, low + 1e-6), bins + 1)
     middle = (edges[:-1] + edges[1:]) / 2
     half = (edges[1] - edges[0]) / 2
-    ends = [edges[0] - half, *middle, edges[-1] + half]  # an empty bin more at each end: the outer bars are whole
+    # an empty bin more at each end, so that the outer bars are whole
+    ends = [edges[0] - half, *middle, edges[-1] + half]
     fig = go.Figure()
     for i, (name, (colour, _)) in enumerate(zip(groups, class_marks(len(groups)))):
         values = groups[name]
