@@ -807,7 +807,7 @@ say(
 )
 
 # %% [markdown]
-# At a cosine of 1.000 a model knows nothing of order. The bundled nano's layers have learnt next to nothing of it, beside a
+# At a cosine of 1.000 a model knows nothing of order. The bundled nano's layers have learnt very little of it, beside a
 # teacher that has. Nor does the drop without them say what they add, since the table was trained on with the layers above it.
 # The fair comparison is with the table before any layer learnt: on the everyday texts it stood at 0.702, the nano after all its
 # training stands at 0.711 ([the numbers](../docs/gpu-queue.md#the-nano-trained-for-longer)). So this small model is nearly a
