@@ -43,6 +43,7 @@ def quality_frontier(frame, *, y="share", here=None, title="What a vector's byte
         raise ValueError(
             "several rows for one width and precision: choose one task first, or lab.evaluate.mean_frontier"
         )
+    frame = frame.reset_index(drop=True)
     precisions = list(frame["precision"].unique())
     if len(precisions) > len(COLOURS):
         raise ValueError(f"{len(precisions)} precisions: eyes tell {len(COLOURS)} apart, choose among them")
@@ -63,7 +64,7 @@ def quality_frontier(frame, *, y="share", here=None, title="What a vector's byte
             name=precision,
             mode="lines+markers+text",
             text=[f"{width}d" for width in rows["width"]],
-            textposition=_clear_of_others(frame, precision, y),
+            textposition=_clear_of_others(frame, rows, y),
             textfont={"size": 11, "color": "#555555"},
             cliponaxis=False,
             line={"color": colour, "dash": dash, "width": 2},
@@ -102,13 +103,16 @@ def describe_frontier(frame, *, y="share"):
     )
 
 
-def _clear_of_others(frame, precision, y):
-    """Where the widths of a precision are written: above its line where another one lies close below, else below it."""
-    own, others = frame[frame["precision"] == precision], frame[frame["precision"] != precision]
-    pairs = own[["bytes", y]].merge(others[["bytes", y]], how="cross", suffixes=("", "_other"))
-    beside = (pairs["bytes_other"] / pairs["bytes"]).between(1 / 1.3, 1.3)
-    below = (pairs[y] - pairs[f"{y}_other"]).between(0, 0.15 * (frame[y].max() - frame[y].min()))
-    return "top left" if (beside & below).any() else "bottom right"
+def _clear_of_others(frame, rows, y):
+    """Where each row's width is written, so that no two meet of those that stand above each other at the same bytes: the
+    highest to the upper left, the lowest (or one alone) to the lower right, any between them to the right."""
+    places = []
+    for place, row in rows.iterrows():
+        column = frame[(frame["bytes"] / row["bytes"]).between(1 / 1.3, 1.3)]
+        ranks = column.sort_values(y, ascending=False, kind="stable").index
+        first, last = place == ranks[0], place == ranks[-1]
+        places.append("bottom right" if last else "top left" if first else "middle right")
+    return places
 
 
 def _mark(fig, frame, here, y):

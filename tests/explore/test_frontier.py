@@ -45,11 +45,12 @@ def test_lines_are_the_table(table, y, low):
     assert fig.layout.yaxis.title.text == ("nDCG@10" if y == "value" else "share of float32 at full width")
 
 
-def test_widths_are_written_where_no_other_line_lies_close():
-    rows = [(64, "int8", 64, 0.82), (64, "rescored", 72, 0.78), (64, "binary", 8, 0.5)]
+def test_widths_at_the_same_bytes_are_written_apart():
+    rows = [(64, "int8", 64, 0.82), (64, "rescored", 72, 0.78), (64, "binary", 8, 0.5), (16, "float32", 64, 0.4)]
     frame = pd.DataFrame(rows, columns=["width", "precision", "bytes", "share"])
     lines = quality_frontier(frame.assign(share_low=frame["share"], share_high=frame["share"])).data
-    assert [line.textposition for line in lines] == ["top left", "bottom right", "bottom right"]
+    places = [line.textposition[0] for line in lines]
+    assert places == ["top left", "middle right", "bottom right", "bottom right"]
 
 
 def test_you_are_here(table):
