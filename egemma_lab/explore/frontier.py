@@ -104,8 +104,10 @@ def describe_frontier(frame, *, y="share"):
 
 
 def _clear_of_others(frame, rows, y):
-    """Where each row's width is written, so that no two meet of those that stand above each other at the same bytes: the
-    highest to the upper left, the lowest (or one alone) to the lower right, any between them to the right."""
+    """Where each row's width is written, so that those of rows above each other, at about the same bytes, do not meet.
+
+    The highest to the upper left, the lowest (or one alone) to the lower right, any between them to the right.
+    """
     places = []
     for place, row in rows.iterrows():
         column = frame[(frame["bytes"] / row["bytes"]).between(1 / 1.3, 1.3)]

@@ -46,7 +46,12 @@ def test_lines_are_the_table(table, y, low):
 
 
 def test_widths_at_the_same_bytes_are_written_apart():
-    rows = [(64, "int8", 64, 0.82), (64, "rescored", 72, 0.78), (64, "binary", 8, 0.5), (16, "float32", 64, 0.4)]
+    rows = [
+        (64, "int8", 64, 0.82),
+        (64, "rescored", 72, 0.78),
+        (64, "binary", 8, 0.5),
+        (16, "float32", 64, 0.4),
+    ]
     frame = pd.DataFrame(rows, columns=["width", "precision", "bytes", "share"])
     lines = quality_frontier(frame.assign(share_low=frame["share"], share_high=frame["share"])).data
     places = [line.textposition[0] for line in lines]
