@@ -1,5 +1,6 @@
 """Quality against the bytes of a vector: which widths and precisions are worth their place."""
 
+import numpy as np
 import plotly.graph_objects as go
 
 from egemma_lab.explore.style import COLOURS, DASHES, INK, QUIET, SYMBOLS, styled
@@ -43,7 +44,7 @@ def quality_frontier(frame, *, y="share", here=None, title="What a vector's byte
         raise ValueError(
             "several rows for one width and precision: choose one task first, or lab.evaluate.mean_frontier"
         )
-    frame = frame.reset_index(drop=True)
+    frame = frame.assign(place=_clear_of_others(frame, y))
     precisions = list(frame["precision"].unique())
     if len(precisions) > len(COLOURS):
         raise ValueError(f"{len(precisions)} precisions: eyes tell {len(COLOURS)} apart, choose among them")
@@ -64,7 +65,7 @@ def quality_frontier(frame, *, y="share", here=None, title="What a vector's byte
             name=precision,
             mode="lines+markers+text",
             text=[f"{width}d" for width in rows["width"]],
-            textposition=_clear_of_others(frame, rows, y),
+            textposition=rows["place"].tolist(),
             textfont={"size": 11, "color": "#555555"},
             cliponaxis=False,
             line={"color": colour, "dash": dash, "width": 2},
@@ -103,16 +104,16 @@ def describe_frontier(frame, *, y="share"):
     )
 
 
-def _clear_of_others(frame, rows, y):
+def _clear_of_others(frame, y):
     """Where each row's width is written, so that those of rows above each other, at about the same bytes, do not meet.
 
     The highest to the upper left, the lowest (or one alone) to the lower right, any between them to the right.
     """
+    sizes, highest_first = frame["bytes"].to_numpy(), np.argsort(-frame[y].to_numpy(), kind="stable")
     places = []
-    for place, row in rows.iterrows():
-        column = frame[(frame["bytes"] / row["bytes"]).between(1 / 1.3, 1.3)]
-        ranks = column.sort_values(y, ascending=False, kind="stable").index
-        first, last = place == ranks[0], place == ranks[-1]
+    for row, size in enumerate(sizes):
+        column = [other for other in highest_first if 1 / 1.3 <= sizes[other] / size <= 1.3]
+        first, last = row == column[0], row == column[-1]
         places.append("bottom right" if last else "top left" if first else "middle right")
     return places
 

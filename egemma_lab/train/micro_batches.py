@@ -42,10 +42,10 @@ def tokenize_batch(model, batch, recipe):
     The prompts are those that `encode_query` and `encode_document` will apply later; negatives take the
     positives'.
     """
-    tokenize = _with_ends if recipe.words else _token_ids
-    ids = [i for texts, prompt in batch.sides for i in tokenize(model, texts, prompt, recipe)]
+    sides, tokenize = batch.sides, _with_ends if recipe.words else _token_ids
+    ids = [i for texts, prompt in sides for i in tokenize(model, texts, prompt, recipe)]
     order = token_budget_batches([len(i) for i in ids], recipe.token_budget)
-    return TokenBatch(batch=batch, ids=ids, sides=len(batch.sides), order=order)
+    return TokenBatch(batch=batch, ids=ids, sides=len(sides), order=order)
 
 
 def encode_texts(model, texts, prompt_name, recipe):
@@ -75,7 +75,8 @@ def _token_ids(model, texts, prompt_name, recipe):
 
 
 def _with_ends(model, texts, prompt_name, recipe):
-    return model.tokenize_with_ends(list(texts), model.prompt_text(prompt_name), recipe.max_tokens)
+    prompt = model.prompt_text(prompt_name)
+    return model.tokenize_with_ends(list(texts), prompt, max_length=recipe.max_tokens)
 
 
 class Ahead:
