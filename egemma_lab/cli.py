@@ -14,6 +14,7 @@ LAPTOP = {
     "warm_start": True,
     "max_tokens": 64,
 }  # for fresh weights, so that minutes on two cores show something
+TERMS_HELP = "Python file of yours, run first, that registers loss terms (egemma_lab.losses.register_term)"
 EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError)
 
 
@@ -27,6 +28,10 @@ def main(argv=None):
     parser = build_parser()
     arguments = parser.parse_args(argv)
     try:
+        if getattr(arguments, "terms", None) is not None:
+            from egemma_lab.losses.own_terms import load_terms
+
+            load_terms(arguments.terms)
         return arguments.run(arguments)
     except KeyboardInterrupt:
         print("egemma-lab: stopped", file=sys.stderr)
@@ -94,6 +99,7 @@ def build_parser():
         metavar="FIELD=VALUE",
         help="change fields of the recipe, e.g. batch_size=32",
     )
+    add("--terms", type=Path, metavar="FILE.py", help=TERMS_HELP)
     add("--teacher", help=f"name of the teacher, or none (default: {MINILM} where the recipe matches one)")
     add("--vocab-size", type=int, help="of the tokenizer trained for a preset")
     add("--no-resume", action="store_true", help="begin anew; an earlier run is moved to OUTPUT.previous")
@@ -108,6 +114,7 @@ def build_parser():
     add("--scale", type=float, default=1.0, help="times every stage's steps, e.g. 0.01 to try the recipe")
     add("--seed", type=int, help="another than the recipe's, to see how much is chance")
     add("--until", metavar="STAGE", help="stop after this stage")
+    add("--terms", type=Path, metavar="FILE.py", help=TERMS_HELP)
 
     from egemma_lab.experiments.command import add_arguments, run_command
 
@@ -117,7 +124,8 @@ def build_parser():
             run_command,
             "Repeat one of the paper's comparisons: train every arm with several seeds, measure, compare. The "
             "same call again goes on.",
-        )
+        ),
+        TERMS_HELP,
     )
 
     add = command("evaluate", evaluate, "Measure a model beside baselines, print a table.").add_argument

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from egemma_lab.experiments.measuring import held_out_sets, measure
 from egemma_lab.experiments.plan import Experiment, fingerprint
 from egemma_lab.experiments.shipped import find_experiment
+from egemma_lab.losses.own_terms import term_fingerprints
 from egemma_lab.model import load_model
 from egemma_lab.train.stage_data import StageData
 from egemma_lab.train.stages import prepare_start, run_stages
@@ -94,6 +95,9 @@ def _run_arm(experiment, arm, seed, scale, data_dir, folder, show_progress_bar):
     plain = {**dataclasses.asdict(recipe), "name": "", "what": ""}
     data = StageData(recipe.data, data_dir)
     plain["origins"] = {name: data.origin(name) for name in recipe.data}
+    own_terms = {name for stage in recipe.stages for name in stage.get("recipe", {}).get("own_terms", {})}
+    if own_terms:
+        plain["own_terms"] = term_fingerprints(own_terms)
     run = folder / "runs" / fingerprint(plain)
     model = run / (place or "final")
     kept = run / f"{fingerprint([place, experiment.measure, recipe.development])}.json"

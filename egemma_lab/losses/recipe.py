@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from ._vectors import check_dim_weights, check_dims, in_full_precision, rows
 from .contrastive import check_hard_negatives, check_scales, contrastive_loss, duplicates
 from .matching import check_distance, embedding_matching_loss
 from .matryoshka import unit_prefix
+from .own_terms import Vectors, registered_term
 
 TERMS = ("contrastive", "spread_out", "matching")
 SIDES = ("query", "positive", "negative")
@@ -37,12 +39,13 @@ class RecipeLoss:
         dims: prefix widths in decreasing order (`model.widths`); dim_weights: one a width, default 1 each.
         distance: as in `embedding_matching_loss`. L_D stays at full width, as in the paper.
         match: the sides whose vectors are matched; the paper's three by default.
+        own_terms: {name: weight >= 0} of terms registered with `register_term`, which stand after the paper's.
 
     Call it with (B, d) tensors; without `positive` (single texts) matching is the only term. It returns a
     `RecipeOutput`. Its `terms`, in order: "loss" (the weighted
     total), "contrastive" (the sum over widths, before c_C), "contrastive/768", …, "spread_out",
     "spread_out/768", …, "matching", "matching/query", "matching/positive" and, with hard negatives,
-    "matching/negative". Without teacher vectors there is no matching term, whatever its weight.
+    "matching/negative"; then terms of your own. Without teacher vectors there is no matching term, whatever its weight.
 
     Raises ValueError for unknown or negative weights, dims that do not decrease or do not fit the embeddings,
     and teacher vectors that are missing for one of the sides.
@@ -66,16 +69,22 @@ class RecipeLoss:
     distance: str = "l2"
     hard_negatives: str = "own"
     match: tuple = SIDES
+    own_terms: dict | None = None
 
     def __post_init__(self):
         self.weights = dict.fromkeys(TERMS, 1.0) | dict(self.weights or {})
         if unknown := [name for name in self.weights if name not in TERMS]:
-            raise ValueError(f"weights names {unknown}; the terms are {', '.join(TERMS)}")
-        for name, weight in self.weights.items():
-            if not (weight >= 0 and math.isfinite(weight)):
-                raise ValueError(
-                    f"weights[{name!r}]={weight} must be a finite number >= 0; 0 switches the term off"
-                )
+            raise ValueError(
+                f"weights names {unknown}; the terms are {', '.join(TERMS)}, and terms of your own stand in own_terms"
+            )
+        self.own_terms = dict(self.own_terms or {})
+        for field in ("weights", "own_terms"):
+            for name, weight in getattr(self, field).items():
+                if not (weight >= 0 and math.isfinite(weight)):
+                    raise ValueError(
+                        f"{field}[{name!r}]={weight} must be a finite number >= 0; 0 switches the term off"
+                    )
+        self._own = [registered_term(name) for name in self.own_terms]
         check_scales(self.temperature, self.hardness)
         check_hard_negatives(self.hard_negatives)
         check_distance(self.distance)
@@ -114,17 +123,29 @@ class RecipeLoss:
             "matching": lambda: self._matching(sides, teachers),
         }
         total, terms = None, {"loss": None}
+        there = {
+            "contrastive": positive is not None,
+            "spread_out": positive is not None,
+            "matching": teachers,
+        }
+        computing = {name: compute for name, compute in computing.items() if there[name]}
+        if self._own:
+            vectors = Vectors(*sides.values(), teacher_query, teacher_positive, teacher_negative)
+            for term in self._own:
+                computing[term.name] = partial(term, vectors, self.dims, self.dim_weights)
+        weights = self.weights | self.own_terms
         for name, compute in computing.items():
-            if not (teachers if name == "matching" else positive is not None):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and weights[name] > 0):
+                computed = compute()
+            if computed is None:  # a term of your own that has nothing to say of this batch
                 continue
-            with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights[name] > 0):
-                value, parts = compute()
+            value, parts = computed
             terms |= {name: value.detach()} | {f"{name}/{part}": x.detach() for part, x in parts.items()}
-            if self.weights[name] > 0:
-                total = self.weights[name] * value + (0 if total is None else total)
+            if weights[name] > 0:
+                total = weights[name] * value + (0 if total is None else total)
         if total is None:
             raise ValueError(
-                f"nothing to minimise with weights={self.weights} and teacher vectors for {list(teachers)}; "
+                f"nothing to minimise with weights={weights} and teacher vectors for {list(teachers)}; "
                 "give one term a weight above 0, and teacher vectors if that term is 'matching'"
             )
         terms["loss"] = total.detach()

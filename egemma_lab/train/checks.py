@@ -170,7 +170,7 @@ def precision(*allowed):
 
 
 def term_weights(*terms):
-    """A weight for each loss term; those left out are 1, not all may be 0."""
+    """A weight for each loss term; those left out are 1."""
     one = number(at_least=0)
 
     def check(name, value):
@@ -178,10 +178,17 @@ def term_weights(*terms):
             raise _wrong(name, value, f"a mapping with a number for any of {', '.join(terms)}")
         for term in value:
             if term not in terms:
-                raise ValueError(f"{name} names {term!r}, which is no loss term; {did_you_mean(term, terms)}")
-        full = {term: one(f"{name}[{term!r}]", value.get(term, 1.0)) for term in terms}
-        if not any(full.values()):
-            raise _wrong(name, full, "above 0 for at least one term: there is nothing to learn otherwise")
-        return full
+                raise ValueError(
+                    f"{name} names {term!r}, which is no loss term; {did_you_mean(term, terms)} "
+                    "(a term of your own stands in own_terms)"
+                )
+        return {term: one(f"{name}[{term!r}]", value.get(term, 1.0)) for term in terms}
 
     return check
+
+
+def own_weights(name, value):
+    """A weight for each loss term of one's own, by the name it is registered with."""
+    if not isinstance(value, dict) or not all(isinstance(term, str) for term in value):
+        raise _wrong(name, value, "a mapping from names of registered loss terms to numbers")
+    return {term: number(at_least=0)(f"{name}[{term!r}]", weight) for term, weight in value.items()}

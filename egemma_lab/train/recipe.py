@@ -78,6 +78,8 @@ class Recipe(RecipeFile):
     distance: of embedding matching: "l2" (a row's Euclidean distance), "squared_l2" or "cosine".
     match: the sides whose vectors are matched to the teacher's: the paper matches all three.
     weights: of the three terms in the total; those left out stay 1. Without a teacher `matching` must be 0.
+    own_terms: weights of loss terms of your own, by the names under which `egemma_lab.losses.register_term` has them;
+        the run knows them again by their source.
     words: weight of matching the teacher word by word beside text by text (`egemma_lab.losses.word_matching_loss`): a
         text of twenty words then teaches twenty things. For single texts alone, and a teacher and a student
         that pool by the mean; 0: off.
@@ -139,6 +141,7 @@ class Recipe(RecipeFile):
     distance: str = "l2"
     match: tuple[str, ...] = SIDES
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    own_terms: dict[str, float] = dataclasses.field(default_factory=dict)
     words: float = 0.0
     seed: int = 0
     save_every: int = 200
@@ -171,6 +174,15 @@ class Recipe(RecipeFile):
             )
         if clean["dim_weights"] is not None and clean["dims"] is not None:
             checks.same_length(clean, "dim_weights", "dims")
+        if not any([*clean["weights"].values(), *clean["own_terms"].values()]):
+            raise ValueError(
+                f"weights={clean['weights']!r} is not above 0 for at least one term: nothing would be learnt"
+            )
+        if clean["words"] and clean["own_terms"]:
+            raise ValueError(
+                f"words={self.words:g} and own_terms={self.own_terms!r} are both given; word by word there are no "
+                "vectors of a whole batch for a term of your own to look at: leave one of them out"
+            )
         if clean["token_budget"] < clean["max_tokens"]:
             raise ValueError(
                 f"token_budget={self.token_budget} is less than max_tokens={self.max_tokens}: a single text "
@@ -215,6 +227,7 @@ _CHECKS = {
     "distance": checks.one_of(*DISTANCES),
     "match": checks.some_of(*SIDES),
     "weights": checks.term_weights(*TERMS),
+    "own_terms": checks.own_weights,
     "words": checks.number(at_least=0),
     "seed": checks.whole(at_least=0, at_most=2**63 - 1),
     "save_every": checks.whole(at_least=1),

@@ -161,12 +161,13 @@ def _candidates(names, runs):
 def _losses(runs, moments):
     """One mapping a moment, term -> mean over the steps since the moment before."""
     histories = [run.history for run in runs]
+    known = {"loss", *TERMS}.union(*(run.recipe.own_terms for run in runs))
     rows, before = [], {}
     for moment in moments:
         history, step = histories[moment["run"]], moment["step"]
         since = before.get(moment["run"], 0)
         part = history[(history["step"] > since) & (history["step"] <= max(step, since + 1))]
-        terms = [name for name in part if name == "loss" or name.partition("/")[0] in TERMS]
+        terms = [name for name in part if name.partition("/")[0] in known]
         rows.append({name: float(value) for name, value in part[terms].mean().items()})
         before[moment["run"]] = step
     return rows

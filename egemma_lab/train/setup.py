@@ -42,6 +42,7 @@ def set_up(given, stack):
     from egemma_lab.data.passing_teacher import PassingTeacher
     from egemma_lab.data.teacher_cache import TeacherCache
     from egemma_lab.losses import RecipeLoss
+    from egemma_lab.losses.own_terms import term_fingerprints
 
     recipe = given.recipe
     for callback in given.callbacks:
@@ -90,6 +91,7 @@ def set_up(given, stack):
         "teacher": None
         if teacher is None
         else {"name": teacher.name, "width": targets.width, "fingerprint": targets.teacher.fingerprint},
+        "own_terms": term_fingerprints(recipe.own_terms),
     }
     if resumed:
         _refuse_other_inputs(files, about, given)
@@ -116,6 +118,7 @@ def set_up(given, stack):
             distance=recipe.distance,
             hard_negatives=recipe.hard_negatives,
             match=recipe.match,
+            own_terms=recipe.own_terms,
         ),
         accelerator=accelerator,
         precision=precision,
@@ -137,10 +140,10 @@ def set_up(given, stack):
 
 def _refuse_texts_without_matching(mixture, recipe, teacher):
     alone = [source.name for source in mixture if not source.has_positives]
-    if alone and (teacher is None or recipe.weights["matching"] == 0):
+    if alone and not recipe.own_terms and (teacher is None or recipe.weights["matching"] == 0):
         raise ValueError(
             f"source {alone[0]!r} has single texts, which only a teacher says something about: give a teacher "
-            "and weights['matching'] above 0, or leave the source out"
+            "and weights['matching'] above 0 (or a loss term of your own), or leave the source out"
         )
 
 
@@ -195,6 +198,12 @@ def _refuse_other_inputs(files, about, given):
     if info["teacher"] != about["teacher"]:
         names = [where["teacher"] and where["teacher"]["name"] for where in (info, about)]
         wrong.append(f"teacher (was {names[0]}, now {names[1]})")
+    before = info.get("own_terms", {})  # runs from before there were any
+    wrong += [
+        f"loss term {name} (another source)"
+        for name, x in about["own_terms"].items()
+        if before.get(name) != x
+    ]
     if wrong:
         raise ValueError(
             f"the run in {files.path} was started with other inputs, different in: {'; '.join(wrong)}. Give "

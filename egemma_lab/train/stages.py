@@ -109,11 +109,13 @@ class _Making:
     def train(self, stage, model, folder, sources=None):
         sources = self.sources(stage) if sources is None else sources
         recipe = Recipe(**{"seed": self.recipe.seed, **run_settings(stage)})
-        matching = recipe.weights["matching"] > 0
+        asked = (
+            recipe.weights["matching"] > 0 or recipe.own_terms
+        )  # whether anything looks at the teacher's vectors
         train(
             load_model(model),  # by itself, not by its folder's name: the whole output may be moved
             sources,
-            teacher=self.teacher if matching else None,
+            teacher=self.teacher if asked else None,
             recipe=recipe,
             output=folder,
             probe=self.probe,

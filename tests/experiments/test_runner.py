@@ -1,8 +1,10 @@
 """Whole experiments at micro size: finished runs are kept, a killed grid goes on, arms see the same texts."""
 
 import json
+import linecache
 
 import pytest
+import yaml
 from test_plan import write
 
 from egemma_lab.cli import main
@@ -200,3 +202,42 @@ def test_the_command_runs_and_keeps(run, config, tmp_path, monkeypatch, capsys):
 
 def test_a_shipped_experiment_is_found_by_its_name():
     assert find_experiment("spread-out").name == "spread-out"
+
+
+def test_a_loss_term_of_ones_own_is_an_arm_and_its_source_counts(config, tmp_path, monkeypatch):
+    from egemma_lab.experiments import runner
+    from egemma_lab.losses import own_terms
+
+    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+    given = yaml.safe_load(config.read_text())
+    given["arms"]["warm"] = {"stages": {"train": {"recipe": {"own_terms": {"product": 5}}}}}
+    config.write_text(yaml.safe_dump(given))
+    terms, original, made = tmp_path / "terms.py", runner.run_stages, []
+
+    def watched(recipe, *args, **kwargs):
+        made.append(recipe.stages[0]["recipe"].get("own_terms"))
+        return original(recipe, *args, **kwargs)
+
+    monkeypatch.setattr(runner, "run_stages", watched)
+    call = [
+        "experiment",
+        str(config),
+        "--scale",
+        "micro",
+        "--seeds",
+        "1",
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
+    call += ["--output", str(tmp_path / "out")]
+    assert main(call) == 1  # nobody has registered it
+    for sign in ("", "", "-"):
+        terms.write_text(
+            "from egemma_lab.losses import register_term\n\n\n@register_term()\ndef product(vectors):\n"
+            f"    return {sign}(vectors.query * vectors.positive).sum(dim=1).mean()\n"
+        )
+        linecache.clearcache()  # a file is read once in a process; here it changes
+        assert main([*call, "--terms", str(terms)]) == 0
+    # the other arm once; the one with the term once for each source
+    assert made.count({"product": 5}) == 2
+    assert made.count(None) == 1

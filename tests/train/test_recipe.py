@@ -48,7 +48,7 @@ def test_defaults_have_a_budget_and_all_weights():
 
 def test_every_field_may_be_set_and_survives_yaml(tmp_path):
     missing = {field.name for field in dataclasses.fields(Recipe)} - set(EXTREMES)
-    missing -= {"minutes", "lora"}  # which exclude steps and fake_quantize
+    missing -= {"minutes", "lora", "own_terms"}  # which exclude steps, fake_quantize and words
     assert not missing
     recipe = Recipe(**EXTREMES)
     assert recipe.dims == (64, 16)
