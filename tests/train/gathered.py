@@ -10,7 +10,7 @@ from forked_runs import pairs
 from runs import quick
 
 from egemma_lab.data import BatchPlan
-from egemma_lab.losses import RecipeLoss
+from egemma_lab.losses import RecipeLoss, register_term
 from egemma_lab.model import new_model, train_tokenizer
 from egemma_lab.train.gradient_cache import encode_and_backward
 from egemma_lab.train.loop import loss_over_batch
@@ -21,6 +21,13 @@ from egemma_lab.train.processes import share_of_batch, shared_mean
 
 CASES = [(cache, adapters) for cache in (False, True) for adapters in (False, True)]
 LORA = lora_settings("lora", 4)
+
+
+@register_term(every_width=True)
+def relations(vectors):
+    """A term of one's own that looks at the whole batch, each text beside all others."""
+    mine, theirs = vectors.query @ vectors.positive.T, vectors.teacher_query @ vectors.teacher_positive.T
+    return (mine - theirs).square().mean()
 
 
 def gradient(accelerator, cache, adapters=False):
@@ -47,7 +54,7 @@ def gradient(accelerator, cache, adapters=False):
         accelerator=accelerator,
         model=model,
         teacher=teacher,
-        loss=RecipeLoss(dims=model.widths, hardness=2.0),
+        loss=RecipeLoss(dims=model.widths, hardness=2.0, own_terms={"relations": 3.0}),
     )
     loss = loss_over_batch(state, tokens)
     output = encode_and_backward(encoder(model, "float32"), tokens.micro_batches, loss, cache=cache)
