@@ -12,17 +12,21 @@ PANELS = {
     "spread_out": ("spread-out", "squared cosine, summed"),
     "matching": ("embedding matching", "distance, summed over sides"),
 }
+# columns of a history that are no loss
+BOOKS = {"step", "epoch", "source", "gradient_norm", "learning_rate", "tokens", "tokens_per_second"}
+BOOKS |= {"seconds", "minutes"}
 
 
 def terms(history):
-    """Loss terms in `history`, by family: {"contrastive": ["contrastive", "contrastive/256", ...], ...}.
+    """Loss terms in `history`, by family: {"contrastive": ["contrastive", "contrastive/256", ...], ...}; the recipe's
+    first, then what else was logged as one: matching word by word, and terms of your own.
 
     >>> import pandas as pd
     >>> terms(pd.DataFrame({"step": [1], "loss": [2.0], "contrastive": [2.0], "contrastive/64": [1.0]}))
     {'loss': ['loss'], 'contrastive': ['contrastive', 'contrastive/64']}
     """
-    found = {}
-    for family in PANELS:
+    found, named = {}, {str(column).partition("/")[0]: None for column in history.columns}
+    for family in [*PANELS, *(name for name in named if name not in {*PANELS, *BOOKS, "eval"})]:
         names = [c for c in history.columns if c == family or str(c).startswith(f"{family}/")]
         if names:
             found[family] = sorted(names, key=lambda name: name != family)  # the whole first, its parts after
@@ -35,7 +39,7 @@ def loss_curves(history, *, smooth=1, title="The loss terms over training"):
     Parameters
     ----------
     history : pandas.DataFrame as `run.history`: a column `step`, and any of loss, contrastive[/width],
-        spread_out[/width], matching[/side]; rows where a term is missing are left out of its line.
+        spread_out[/width], matching[/side], and terms of your own; rows where a term is missing are left out of its line.
     smooth : span, in rows, of an exponential moving average; 1 (the default) shows what was logged,
         since a smoothed curve hides the noise that small batches make.
 
@@ -51,7 +55,9 @@ def loss_curves(history, *, smooth=1, title="The loss terms over training"):
         raise ValueError(f"smooth={smooth}: the span is a number of rows, 1 or more")
     columns = min(2, len(found))
     rows = -(-len(found) // columns)
-    fig = make_subplots(rows, columns, subplot_titles=[PANELS[f][0] for f in found], vertical_spacing=0.17)
+    panels = {family: PANELS.get(family, (family, "value of the term")) for family in found}
+    titles = [title for title, _ in panels.values()]
+    fig = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.34 / rows)
     marks = {}
     for panel, (family, names) in enumerate(found.items()):
         row, column = panel // columns + 1, panel % columns + 1
@@ -80,7 +86,7 @@ def loss_curves(history, *, smooth=1, title="The loss terms over training"):
                 row,
                 column,
             )
-        fig.update_yaxes(title_text=PANELS[family][1], title_font_size=12, row=row, col=column)
+        fig.update_yaxes(title_text=panels[family][1], title_font_size=12, row=row, col=column)
         fig.update_xaxes(title_text="step", row=row, col=column)
     note = "black: the whole term; coloured: the widths or sides it is the sum of"
     if smooth > 1:

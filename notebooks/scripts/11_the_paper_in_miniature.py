@@ -607,6 +607,7 @@ warmer.reveal(
 # ([arXiv:1806.03198](https://arxiv.org/abs/1806.03198)): where the spread-out loss looks at all pairs of a batch, it pushes
 # each text from its *nearest* neighbour alone, by minus the logarithm of their distance.
 
+
 # %%
 @lab.losses.register_term(every_width=True)
 def koleo(vectors):

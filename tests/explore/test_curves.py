@@ -23,6 +23,16 @@ def test_terms_lists_the_whole_first_and_nothing_else(history):
     }
 
 
+def test_a_term_of_ones_own_has_a_panel(history):
+    frame = history.assign(koleo=0.5, source="pairs", seconds=1.0, **{"koleo/64": 0.2, "eval/ndcg@10": 0.3})
+    assert list(terms(frame)) == ["loss", "contrastive", "spread_out", "koleo"]
+    assert terms(frame)["koleo"] == ["koleo", "koleo/64"]
+    fig = loss_curves(frame)
+    assert [title.text for title in fig.layout.annotations] == ["loss", "contrastive", "spread-out", "koleo"]
+    (whole,) = [trace for trace in fig.data if trace.meta == "koleo"]
+    np.testing.assert_array_equal(whole.y, frame["koleo"])
+
+
 def test_lines_hold_what_was_logged(history):
     fig = loss_curves(history)
     for trace in fig.data:
