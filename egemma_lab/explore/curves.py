@@ -18,8 +18,9 @@ BOOKS |= {"seconds", "minutes"}
 
 
 def terms(history):
-    """Loss terms in `history`, by family: {"contrastive": ["contrastive", "contrastive/256", ...], ...}; the recipe's
-    first, then what else was logged as one: matching word by word, and terms of your own.
+    """Loss terms in `history`, by family: {"contrastive": ["contrastive", "contrastive/256", ...], ...}.
+
+    The recipe's come first, then what else was logged: matching word by word, terms of your own, a callback's columns.
 
     >>> import pandas as pd
     >>> terms(pd.DataFrame({"step": [1], "loss": [2.0], "contrastive": [2.0], "contrastive/64": [1.0]}))
@@ -46,7 +47,7 @@ def loss_curves(history, *, smooth=1, title="The loss terms over training"):
     Click a width in the legend to hide it in every panel.
     """
     found = terms(history)
-    if "step" not in history.columns or not found:
+    if "step" not in history.columns or not found.keys() & PANELS.keys():
         raise ValueError(
             f"history has the columns {', '.join(map(str, history.columns)) or '(none)'}; needed are `step` "
             f"and at least one of {', '.join(PANELS)}"
