@@ -20,7 +20,7 @@ BOOKS |= {"seconds", "minutes"}
 def terms(history):
     """Loss terms in `history`, by family: {"contrastive": ["contrastive", "contrastive/256", ...], ...}.
 
-    The recipe's come first, then what else was logged: matching word by word, terms of your own, a callback's columns.
+    The recipe's come first, then what else was logged: matching word by word, terms of your own, what a callback adds.
 
     >>> import pandas as pd
     >>> terms(pd.DataFrame({"step": [1], "loss": [2.0], "contrastive": [2.0], "contrastive/64": [1.0]}))
@@ -40,7 +40,7 @@ def loss_curves(history, *, smooth=1, title="The loss terms over training"):
     Parameters
     ----------
     history : pandas.DataFrame as `run.history`: a column `step`, and any of loss, contrastive[/width],
-        spread_out[/width], matching[/side], and terms of your own; rows where a term is missing are left out of its line.
+        spread_out[/width], matching[/side], terms of your own; rows where a term is missing are left out of its line.
     smooth : span, in rows, of an exponential moving average; 1 (the default) shows what was logged,
         since a smoothed curve hides the noise that small batches make.
 
