@@ -11,7 +11,14 @@ import torch
 import torch.nn.functional as F
 
 from egemma_lab.explore.playground_world import ROWS, World
-from egemma_lab.losses import contrastive_loss, embedding_matching_loss, matryoshka_loss, spread_out_loss
+from egemma_lab.losses import (
+    Vectors,
+    contrastive_loss,
+    embedding_matching_loss,
+    matryoshka_loss,
+    spread_out_loss,
+)
+from egemma_lab.losses.own_terms import registered_term
 
 TERMS = ("contrastive", "spread_out", "matching")
 NEGATIVES = ("in-batch and hard", "in-batch", "none")
@@ -27,6 +34,7 @@ class Settings:
         draws pairs together.
     matryoshka: on the sphere, contrastive and spread-out also on the first 2 of 3 numbers. On the circle it changes
         nothing: a prefix of one number keeps only a sign, which no small step can change.
+    own_terms: weights of loss terms of your own, registered with `egemma_lab.losses.register_term`.
     batch_size: rows drawn for a step, of the world's 10. learning_rate: of plain gradient descent.
 
     >>> Settings(temperature=0.1).temperature
@@ -43,13 +51,13 @@ class Settings:
     matryoshka: bool = True
     batch_size: int = ROWS
     learning_rate: float = 0.05
+    own_terms: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for name in (*TERMS, "hardness"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(
-                    f"{name}={getattr(self, name)} must be a finite number >= 0; 0 switches it off"
-                )
+        weights = {name: getattr(self, name) for name in (*TERMS, "hardness")}
+        for name, weight in (weights | self.own_terms).items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"{name}={weight} must be a finite number >= 0; 0 switches it off")
         for name in ("temperature", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}={getattr(self, name)} must be a finite number above 0")
@@ -102,7 +110,8 @@ def step(state, settings):
     rows = torch.randperm(len(world.ids), generator=draw)[: settings.batch_size]
     batch = state.points[:, rows].requires_grad_()  # (3, B, d)
     losses = loss_terms(batch, world.teacher[:, rows], world.ids[rows], settings)
-    total = sum(getattr(settings, name) * value for name, value in losses.items())
+    weights = {name: getattr(settings, name) for name in TERMS} | settings.own_terms
+    total = sum(weights[name] * value for name, value in losses.items())
     (gradient,) = torch.autograd.grad(total, batch)
     points = state.points.clone()
     points[:, rows] = F.normalize(batch.detach() - settings.learning_rate * gradient, dim=-1)
@@ -111,12 +120,15 @@ def step(state, settings):
 
 
 def loss_terms(points, teacher, ids, settings):
-    """The three terms, each before its weight: points and teacher (3, B, d), ids (B,) -> {name: scalar}."""
+    """All terms, each before its weight: points and teacher (3, B, d), ids (B,) -> {name: scalar}."""
     query, positive, negative = points
+    vectors, dims = Vectors(*points, *teacher), widths(query, settings)
+    own = {name: registered_term(name)(vectors, dims, (1.0,) * len(dims)) for name in settings.own_terms}
     return {
         "contrastive": _contrastive(query, positive, negative, ids, settings),
         "spread_out": matryoshka_loss(spread_out_loss, query, positive, dims=widths(query, settings)),
         "matching": sum(embedding_matching_loss(*sides) for sides in zip(points, teacher)),
+        **{name: computed[0] for name, computed in own.items() if computed is not None},
     }
 
 

@@ -31,7 +31,8 @@ def loss_playground(a="the paper's", b="collapse", *, space="circle", seed=0):
     Ten rows (query, positive, hard negative) start together in the narrow cone of an untrained network and move on
     the circle or the sphere, under two settings at once. Play, pause, step, reset; a preset or sliders for each side:
     weights of the three terms, temperature, hardness, batch size, learning rate, which negatives, the mask of
-    duplicates, Matryoshka widths (on the sphere). Below: the loss terms of each step, and geometry.
+    duplicates, Matryoshka widths (on the sphere), and a weight for each loss term of your own that is registered
+    (`egemma_lab.losses.register_term`). Below: the loss terms of each step, and geometry.
 
     Parameters: `a`, `b`, names of presets (`playground_presets.PRESETS`) or `playground.Settings`; `space`, "circle" or
     "sphere"; `seed`, which starting points and batches.

@@ -125,6 +125,11 @@ def register_term(name=None, *, every_width=False):
     return register
 
 
+def registered_names():
+    """Names of the terms that are registered by now, in that order."""
+    return list(_REGISTERED)
+
+
 def registered_term(name):
     """The `OwnTerm` of a name; ValueError where nobody has registered it in this process."""
     if name not in _REGISTERED:

@@ -618,6 +618,21 @@ def koleo(vectors):
 
 
 # %% [markdown]
+# See what it wants before any model stands in its way. In the playground ([03](03_contrastive_learning.ipynb)) every registered
+# term has a slider; left KoLeo alone moves the points, right the spread-out loss alone. What do both do with pairs that belong
+# together?
+
+# %%
+from egemma_lab.explore.playground import Settings
+
+alone = {"contrastive": 0.0, "matching": 0.0}
+lab.explore.loss_playground(
+    Settings(spread_out=0.0, own_terms={"koleo": 1.0}, **alone), Settings(spread_out=1.0, **alone)
+)
+
+# %% [markdown]
+# Nobody holds the pairs together, so neither term is a loss by itself: they belong beside one that attracts.
+#
 # `register_term` gives it a name, and `own_terms: {koleo: 0.1}` in a recipe its weight. From there it is treated as the paper's three: summed over the widths (`every_width`), a column in the history, exact under the
 # gradient cache and on several GPUs, known again by its source when a run goes on. `vectors` holds the whole batch: `query`,
 # `positive`, `negative`, and what the teacher says of them (None where there is none). On the command line,

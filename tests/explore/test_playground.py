@@ -10,7 +10,7 @@ import torch
 from egemma_lab.explore.playground import NEGATIVES, Settings, loss_terms, start, step, widths
 from egemma_lab.explore.playground_measures import measure
 from egemma_lab.explore.playground_world import ROWS, SPACES, make_world
-from egemma_lab.losses import RecipeLoss
+from egemma_lab.losses import RecipeLoss, own_terms, register_term, spread_out_loss
 
 
 @pytest.fixture(params=SPACES)
@@ -169,3 +169,22 @@ def test_measures_of_hand_made_places():
     assert lost["alignment"] == pytest.approx(4, abs=1e-6)
     taught = measure(replace(start(world), points=world.teacher))
     assert taught["teacher"] == pytest.approx(1, abs=1e-6)
+
+
+def test_the_papers_term_as_ones_own_takes_the_same_steps(begin, monkeypatch):
+    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+
+    @register_term(every_width=True)
+    def spread(vectors):
+        return spread_out_loss(vectors.query, vectors.positive)
+
+    alone = {"contrastive": 0.0, "matching": 0.0}
+    papers, own = Settings(**alone), Settings(**alone, spread_out=0.0, own_terms={"spread": 1.0})
+    one, other = begin, begin
+    for _ in range(5):
+        one, other = step(one, papers), step(other, own)
+    torch.testing.assert_close(one.points, other.points)
+    assert not torch.allclose(one.points, begin.points, atol=1e-3)
+    assert other.terms["spread"] == pytest.approx(one.terms["spread_out"], rel=1e-5)
+    with pytest.raises(ValueError, match="spread=-1"):
+        Settings(own_terms={"spread": -1})

@@ -11,6 +11,7 @@ from egemma_lab.explore.playground_figure import axis_ranges, moving
 from egemma_lab.explore.playground_motion import marks_moved
 from egemma_lab.explore.playground_presets import PRESETS
 from egemma_lab.explore.playground_sides import advance, begin
+from egemma_lab.losses import own_terms, register_term
 
 
 @pytest.fixture
@@ -197,3 +198,32 @@ def test_it_shows_itself_with_a_page_that_plays_without_a_kernel(playground, mon
     assert shown[0].children[0] is playground.box
     assert len(data["application/vnd.plotly.v1+json"]["frames"]) == 9
     assert "two circles" in data["text/plain"]
+
+
+def test_a_term_of_ones_own_has_a_slider(monkeypatch):
+    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+
+    @register_term()
+    def apart(vectors):
+        return (vectors.query @ vectors.query.T).mean()
+
+    playground = loss_playground("the paper's", "collapse")
+    slider = playground.boxes[0].own_terms["apart"]
+    assert slider in playground.boxes[0].box.children
+    assert slider.value == 0
+    before = playground.sides[0].state.points
+    slider.value = 2.0
+    assert playground.sides[0].settings == Settings(own_terms={"apart": 2.0})
+    playground.advance(1)
+    expected = step(begin("the paper's").state, Settings(own_terms={"apart": 2.0})).points
+    np.testing.assert_array_equal(playground.sides[0].state.points, expected)
+    assert not np.array_equal(playground.sides[0].state.points, before)
+
+    @register_term()
+    def late(vectors):  # registered when the panel stood already
+        return vectors.query.square().mean()
+
+    playground.load("A", Settings(own_terms={"late": 1.0}))
+    assert playground.boxes[0].own_terms["late"].value == 1
+    assert playground.boxes[0].own_terms["apart"].value == 0
+    assert playground.boxes[0].settings == Settings(own_terms={"late": 1.0})
