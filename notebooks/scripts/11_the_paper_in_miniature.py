@@ -611,16 +611,18 @@ warmer.reveal(
 # %%
 @lab.losses.register_term(every_width=True)
 def koleo(vectors):
-    """Minus the mean logarithm of the distance to the nearest other positive."""
-    cosines = vectors.positive @ vectors.positive.T  # (B, B), of unit vectors
-    nearest = cosines.fill_diagonal_(-1).amax(dim=1)  # (B,)
-    return -(2 - 2 * nearest).clamp(min=1e-6).sqrt().log().mean()
+    """Minus the mean logarithm of the distance to the nearest other text, of queries and of positives."""
+    total = 0.0
+    for x in (vectors.query, vectors.positive):  # (B, d), unit vectors
+        nearest = (x @ x.T).fill_diagonal_(-1).amax(dim=1)  # (B,)
+        total = total - (2 - 2 * nearest).clamp(min=1e-6).sqrt().log().mean()
+    return total
 
 
 # %% [markdown]
 # See what it wants before any model stands in its way. In the playground ([03](03_contrastive_learning.ipynb)) every registered
 # term has a slider; left KoLeo alone moves the points, right the spread-out loss alone. What do both do with pairs that belong
-# together?
+# together, and with two copies of one text?
 
 # %%
 from egemma_lab.explore.playground import Settings
@@ -631,7 +633,9 @@ lab.explore.loss_playground(
 )
 
 # %% [markdown]
-# Nobody holds the pairs together, so neither term is a loss by itself: they belong beside one that attracts.
+# Nobody holds the pairs together, so neither term is a loss by itself: they belong beside one that attracts. And KoLeo drives
+# copies of one text apart, because the nearest other text may be the same one; the contrastive loss masks those
+# ([false negatives](../docs/glossary.md#false-negative)), this function does not.
 #
 # `register_term` gives it a name, and `own_terms: {koleo: 0.1}` in a recipe its weight. From there it is treated as the paper's three: summed over the widths (`every_width`), a column in the history, exact under the
 # gradient cache and on several GPUs, known again by its source when a run goes on. `vectors` holds the whole batch: `query`,
