@@ -10,7 +10,7 @@ def experiment_figure(results, *, view=None):
 
     results: of `lab.experiments.run_experiment` or `shipped_results`. view: which look at the models (default: the
     plain one). An arm whose interval leaves out 0 after the correction for all comparisons is drawn filled, the
-    others hollow; the grey band is what this experiment could not have seen with a chance of 80%.
+    others hollow; the grey band behind it is what could not have been seen of this arm with a chance of 80%.
 
     >>> run = lambda signs: {"ranks": {"full": {"set": signs}}, "minutes": 1, "loss": 1}
     >>> runs = lambda *seeds: {"runs": {str(seed): run(signs) for seed, signs in enumerate(seeds)}}
@@ -33,9 +33,10 @@ def experiment_figure(results, *, view=None):
     if rows.empty:
         raise ValueError(f"view={view!r} is not one of {', '.join(map(repr, views.unique()))}")
     sure = rows["p_corrected"] < 0.05
-    blind = 100 * rows["detectable"].median()
     fig = go.Figure()
-    fig.add_vrect(-blind, blind, fillcolor=QUIET, opacity=0.15, line_width=0)
+    for place, blind in enumerate(100 * rows["detectable"]):  # arms have the places 0, 1, ... on their axis
+        across = {"x0": -blind, "x1": blind, "y0": place - 0.42, "y1": place + 0.42}
+        fig.add_shape(type="rect", layer="below", fillcolor=QUIET, opacity=0.15, line_width=0, **across)
     fig.add_vline(0, line={"color": QUIET, "width": 1})
     seeds = [(arm, 100 * value) for arm, values in zip(rows["arm"], rows["by_seed"]) for value in values]
     fig.add_scatter(

@@ -367,7 +367,7 @@ holm_by_hand.check(...)
 # How to read the figures: a line is an arm, its place the difference from the baseline in points of nDCG@10; small marks are
 # single seeds, the bar is the 95% interval. **Filled** means told from zero after correction, hollow means not. (An interval
 # may leave zero out and its mark stay hollow: it is the interval of one comparison, and the correction counts them all.) An
-# effect inside the grey band would have been missed more often than once in five times, so it may well be there.
+# effect inside its grey band would have been missed more often than once in five times, so it may well be there.
 #
 # Below each figure stand the published comparisons of its experiment, where there are any, with their verdicts.
 

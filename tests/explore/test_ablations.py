@@ -52,6 +52,10 @@ def test_points_intervals_and_seeds_are_those_of_the_comparisons():
         "bad": "circle",
     }
     assert len(seeds.x) == 6
+    bands = [shape for shape in experiment_figure(found).layout.shapes if shape.type == "rect"]
+    for place, (arm, band) in enumerate(zip(means.y, bands, strict=True)):  # each behind its own arm
+        assert (band.y0 + band.y1) / 2 == place
+        assert band.x1 == -band.x0 == pytest.approx(100 * rows.loc[arm, "detectable"])
     other = experiment_figure(found, view="full binary")
     assert "full binary" in other.layout.xaxis.title.text
     assert "An example" in other.layout.title.text
