@@ -8,6 +8,7 @@ import pytest
 from fake_teacher import FakeTeacher
 
 from egemma_lab.cli import MINILM, _recipe, _teacher, build_parser, main, read_texts
+from egemma_lab.losses import own_terms
 from egemma_lab.train import Recipe, load_run
 
 
@@ -136,6 +137,33 @@ def test_train_on_a_stream(data, tmp_path, monkeypatch):
     assert main([*start, "--data", str(data), str(tmp_path / "*.jsonl"), "--stream"]) == 0
     assert [source.streamed for source in given["pairs"]] == [True, True]
     assert [source.name for source in given["pairs"]] == ["pairs.jsonl", "*.jsonl"]
+
+
+def test_train_with_a_loss_term_of_ones_own(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+    terms = tmp_path / "terms.py"
+    terms.write_text(
+        "from egemma_lab.losses import register_term\n\n\n@register_term()\ndef apart(vectors):\n"
+        "    return (vectors.query @ vectors.positive.T).mean()\n"
+    )
+    call = [
+        "train",
+        "--preset",
+        "micro",
+        "--data",
+        str(data),
+        "--output",
+        str(tmp_path / "run"),
+        "--steps",
+        "1",
+    ]
+    call += ["--teacher", "none", "--vocab-size", "500", *QUICK, "own_terms={apart: 0.5}"]
+    code, line = failing(capsys, *call)
+    assert code == 1
+    assert "'apart', which is not registered" in line
+    assert "--terms FILE.py" in line
+    assert main([*call, "--terms", str(terms)]) == 0
+    assert -1 <= load_run(tmp_path / "run").history["apart"].item() <= 1
 
 
 def test_train_from_a_recipe_file(data, tmp_path, monkeypatch):
