@@ -7,7 +7,7 @@ from egemma_lab.model.folder import bundled_models
 from egemma_lab.model.packed_weights import is_packed
 
 # The mean cosine to the nano's vectors that each keeps: one scale a channel costs more than blocks do.
-NEAR = {"nano-int8": 0.98, "nano-mixed": 0.94, "nano-int4": 0.98}
+NEAR = {"nano-int8": 0.98, "nano-mixed": 0.96, "nano-int4": 0.98}
 
 
 def test_they_are_small_and_give_the_nanos_vectors():
