@@ -809,7 +809,7 @@ say(
 # %% [markdown]
 # At a cosine of 1.000 a model knows nothing of order. The bundled nano's layers have learnt little of it, beside a
 # teacher that has. Nor does the drop without them say what they add, since the table was trained on with the layers above it.
-# The fair comparison is with the table before any layer learnt: on the everyday texts it stood at 0.715, after the matching at
+# The fair comparison is with the table before any layer learnt: on the everyday texts, behind the STS prompt, it stood at 0.715, after the matching at
 # 0.743, and after the stages with pairs, which trade some of that for searches, at 0.732
 # ([the numbers](../docs/gpu-queue.md#the-nano-trained-for-longer)). So this small model is mostly a table still, and it does
 # well enough on such texts because which of them are about the same thing is mostly said by their words. Who bit whom a table
