@@ -117,7 +117,13 @@ def register_term(name=None, *, every_width=False):
             raise ValueError(
                 f"a loss term cannot be called {own!r}; give a Python name other than {', '.join(TAKEN)}"
             )
-        source = textwrap.dedent(inspect.getsource(function))
+        try:
+            source = textwrap.dedent(inspect.getsource(function))
+        except OSError as error:
+            raise OSError(
+                f"Python has not kept the source of {own!r}, by which a run knows a term again; write it into a file "
+                "or a notebook cell"
+            ) from error
         digits = hashlib.sha256(f"{source}\n{every_width}".encode()).hexdigest()[:16]
         _REGISTERED[own] = OwnTerm(own, function, bool(every_width), digits)
         return function

@@ -621,16 +621,19 @@ def koleo(vectors):
 
 # %% [markdown]
 # See what it wants before any model stands in its way. In the playground ([03](03_contrastive_learning.ipynb)) every registered
-# term has a slider; left KoLeo alone moves the points, right the spread-out loss alone. What do both do with pairs that belong
+# term has a slider; here left KoLeo alone, right the spread-out loss alone has moved the points for 160 steps. What do both do with pairs that belong
 # together, and with two copies of one text?
 
 # %%
 from egemma_lab.explore.playground import Settings
+from egemma_lab.explore.playground_figure import playground_figure
+from egemma_lab.explore.playground_sides import advance, begin, describe_both
 
 alone = {"contrastive": 0.0, "matching": 0.0}
-lab.explore.loss_playground(
-    Settings(spread_out=0.0, own_terms={"koleo": 1.0}, **alone), Settings(spread_out=1.0, **alone)
-)
+pair = Settings(spread_out=0.0, own_terms={"koleo": 1.0}, **alone), Settings(spread_out=1.0, **alone)
+sides = [advance(begin(settings), 160) for settings in pair]
+show(playground_figure(sides), describe_both(sides))
+# lab.explore.loss_playground(*pair)  # the same to play with: take away the first sign of this line
 
 # %% [markdown]
 # Nobody holds the pairs together, so neither term is a loss by itself: they belong beside one that attracts. And KoLeo drives

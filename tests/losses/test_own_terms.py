@@ -130,6 +130,11 @@ def test_names():
     def fine(vectors):
         return vectors.query.mean()
 
+    with pytest.raises(OSError, match=r"has not kept the source of 'typed'.* a file or a notebook cell"):
+        exec(
+            "def typed(vectors):\n    return vectors.query.mean()\nregister(typed)",
+            {"register": register_term()},
+        )
     for name in ("loss", "matching", "seconds", "my loss", "", "2nd"):
         with pytest.raises(ValueError, match="cannot be called"):
             register_term(name)(fine)
