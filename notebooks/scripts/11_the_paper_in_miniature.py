@@ -631,19 +631,24 @@ from egemma_lab.explore.playground_sides import advance, begin, describe_both
 
 alone = {"contrastive": 0.0, "matching": 0.0}
 pair = Settings(spread_out=0.0, own_terms={"koleo": 1.0}, **alone), Settings(spread_out=1.0, **alone)
-sides = [advance(begin(settings), 160) for settings in pair]
+sides = [begin(settings) for settings in pair]
+for _ in range(16):
+    sides = [advance(side, 10) for side in sides]
 show(playground_figure(sides), describe_both(sides))
 # lab.explore.loss_playground(*pair)  # the same to play with: take away the first sign of this line
 
 # %% [markdown]
-# Nobody holds the pairs together, so neither term is a loss by itself: they belong beside one that attracts. And KoLeo drives
-# copies of one text apart, because the nearest other text may be the same one; the contrastive loss masks those
-# ([false negatives](../docs/glossary.md#false-negative)), this function does not.
+# KoLeo fills the circle. The spread-out loss is content with two heaps at right angles: the mean squared cosine cannot fall
+# below about a half in two dimensions, and two heaps reach that as well as a full circle does (the Welch bound of
+# [05](05_spread_out.ipynb)). Nobody holds the pairs together, so neither term is a loss by itself: they belong beside one
+# that attracts. And KoLeo drives copies of one text apart, because the nearest other text may be the same one; the
+# contrastive loss masks those ([false negatives](../docs/glossary.md#false-negative)), this function does not.
 #
-# `register_term` gives it a name, and `own_terms: {koleo: 0.1}` in a recipe its weight. From there it is treated as the paper's three: summed over the widths (`every_width`), a column in the history, exact under the
-# gradient cache and on several GPUs, known again by its source when a run goes on. `vectors` holds the whole batch: `query`,
-# `positive`, `negative`, and what the teacher says of them (None where there is none). On the command line,
-# `--terms FILE.py` runs the file that registers it.
+# `register_term` gives it a name, and `own_terms: {koleo: 0.1}` in a recipe its weight. From there it is treated as the
+# paper's three: summed over the widths (`every_width`), a column in the history, exact under the gradient cache and on
+# several GPUs, known again by its source when a run goes on. `vectors` holds the whole batch: `query`, `positive`,
+# `negative`, and what the teacher says of them (None where there is none). On the command line, `--terms FILE.py` runs the
+# file that registers it.
 #
 # Three arms: the spread-out loss as it is, KoLeo in its place, and neither. The first is the *cold* arm from above, so it is
 # not trained again. Your guess?
