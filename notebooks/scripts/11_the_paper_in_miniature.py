@@ -588,7 +588,7 @@ def run_mine(config):
 
 
 own = run_mine(warmth)
-show(lab.explore.experiment_figure(own), lab.explore.describe_experiment(own))
+show(lab.explore.experiment_figure(own), lab.explore.describe_experiment(own), scale=1.4)
 
 # %%
 difference = comparisons(own).iloc[0]
@@ -634,7 +634,7 @@ pair = Settings(spread_out=0.0, own_terms={"koleo": 1.0}, **alone), Settings(spr
 sides = [begin(settings) for settings in pair]
 for _ in range(16):
     sides = [advance(side, 10) for side in sides]
-show(playground_figure(sides), describe_both(sides))
+show(playground_figure(sides), describe_both(sides), scale=1.2)
 # lab.explore.loss_playground(*pair)  # the same to play with: take away the first sign of this line
 
 # %% [markdown]
@@ -671,7 +671,7 @@ arms:
   neither: {stages: {train: {recipe: {weights: {spread_out: 0}}}}}
 """
 mine = run_mine(spread)
-show(lab.explore.experiment_figure(mine), lab.explore.describe_experiment(mine))
+show(lab.explore.experiment_figure(mine), lab.explore.describe_experiment(mine), scale=1.4)
 
 # %%
 found = comparisons(mine).set_index("arm")
