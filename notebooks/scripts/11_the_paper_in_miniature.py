@@ -20,7 +20,7 @@
 #
 # | | |
 # |---|---|
-# | Time | about 4 minutes on two CPU cores, most of it your own experiment; the same on a T4 or an H200 (all estimated) |
+# | Time | about 6 minutes on two CPU cores, most of it your own experiments; the same on a T4 or an H200 (all estimated) |
 # | Memory | about 1 GB |
 # | Needs | nothing but this machine: no token, no GPU, no download |
 #
