@@ -99,7 +99,6 @@ def build_parser():
         metavar="FIELD=VALUE",
         help="change fields of the recipe, e.g. batch_size=32",
     )
-    add("--terms", type=Path, metavar="FILE.py", help=TERMS_HELP)
     add("--teacher", help=f"name of the teacher, or none (default: {MINILM} where the recipe matches one)")
     add("--vocab-size", type=int, help="of the tokenizer trained for a preset")
     add("--no-resume", action="store_true", help="begin anew; an earlier run is moved to OUTPUT.previous")
@@ -114,7 +113,6 @@ def build_parser():
     add("--scale", type=float, default=1.0, help="times every stage's steps, e.g. 0.01 to try the recipe")
     add("--seed", type=int, help="another than the recipe's, to see how much is chance")
     add("--until", metavar="STAGE", help="stop after this stage")
-    add("--terms", type=Path, metavar="FILE.py", help=TERMS_HELP)
 
     from egemma_lab.experiments.command import add_arguments, run_command
 
@@ -124,9 +122,10 @@ def build_parser():
             run_command,
             "Repeat one of the paper's comparisons: train every arm with several seeds, measure, compare. The "
             "same call again goes on.",
-        ),
-        TERMS_HELP,
+        )
     )
+    for name in ("train", "make", "experiment"):
+        commands.choices[name].add_argument("--terms", type=Path, metavar="FILE.py", help=TERMS_HELP)
 
     add = command("evaluate", evaluate, "Measure a model beside baselines, print a table.").add_argument
     add("model", help="folder of a run or model, or a name")

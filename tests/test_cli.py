@@ -54,6 +54,11 @@ def run_folder(make_micro, tiny_pairs, tmp_path_factory):
 QUICK = ["--set", "batch_size=8", "max_tokens=24", "snapshot_every=0", "precision=float32"]
 
 
+def train_call(data, output, steps):
+    """The words of a short training of a micro model."""
+    return ["train", "--preset", "micro", "--data", str(data), "--output", str(output), "--steps", str(steps)]
+
+
 def failing(capsys, *arguments):
     """Exit code and the one line on stderr."""
     code = main(list(map(str, arguments)))
@@ -107,17 +112,7 @@ def test_bad_usage(arguments, capsys, tmp_path, monkeypatch):
 
 
 def test_train_then_the_same_call_again(data, tmp_path, capsys):
-    call = [
-        "train",
-        "--preset",
-        "micro",
-        "--data",
-        str(data),
-        "--output",
-        str(tmp_path / "run"),
-        "--steps",
-        "2",
-    ]
+    call = train_call(data, tmp_path / "run", steps=2)
     call += ["--teacher", "none", "--limit", "32", "--vocab-size", "500", *QUICK, "learning_rate=1e-4"]
     assert main(call) == 0
     assert "finished, 2 steps" in capsys.readouterr().out
@@ -146,17 +141,7 @@ def test_train_with_a_loss_term_of_ones_own(data, tmp_path, monkeypatch, capsys)
         "from egemma_lab.losses import register_term\n\n\n@register_term()\ndef apart(vectors):\n"
         "    return (vectors.query @ vectors.positive.T).mean()\n"
     )
-    call = [
-        "train",
-        "--preset",
-        "micro",
-        "--data",
-        str(data),
-        "--output",
-        str(tmp_path / "run"),
-        "--steps",
-        "1",
-    ]
+    call = train_call(data, tmp_path / "run", steps=1)
     call += ["--teacher", "none", "--vocab-size", "500", *QUICK, "own_terms={apart: 0.5}"]
     code, line = failing(capsys, *call)
     assert code == 1

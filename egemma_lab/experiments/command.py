@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 
-def add_arguments(parser, terms_help):
-    """The arguments of the command, on an argparse parser; `terms_help` is what is said of --terms everywhere."""
+def add_arguments(parser):
+    """The arguments of the command, on an argparse parser."""
     add = parser.add_argument
     add("name", nargs="?", help="an experiment's name, or the path of its config.yaml; none: list them")
     add("--seeds", type=int, default=3, help="how many (default: 3)")
@@ -13,7 +13,6 @@ def add_arguments(parser, terms_help):
     add("--arms", nargs="+", metavar="ARM", help="only these")
     add("--data-dir", type=Path, help="folder with the data's files (default: the sets on the Hub)")
     add("--output", type=Path, default=Path("runs/experiments"), help="folder of runs and results")
-    add("--terms", type=Path, metavar="FILE.py", help=terms_help)
     add("--keep", action="store_true", help="write the results and their page into experiments/NAME as well")
     add(
         "--table", action="store_true", help="only make docs/results.md again from the results that are there"

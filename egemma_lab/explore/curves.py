@@ -4,6 +4,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from egemma_lab.explore.style import COLOURS, DASHES, INK, styled
+from egemma_lab.losses.own_terms import BOOKS
 
 # family of terms -> (panel title, axis title with its unit)
 PANELS = {
@@ -12,9 +13,7 @@ PANELS = {
     "spread_out": ("spread-out", "squared cosine, summed"),
     "matching": ("embedding matching", "distance, summed over sides"),
 }
-# columns of a history that are no loss
-BOOKS = {"step", "epoch", "source", "gradient_norm", "learning_rate", "tokens", "tokens_per_second"}
-BOOKS |= {"seconds", "minutes"}
+NO_TERMS = {*BOOKS, "minutes", "eval"}  # `minutes` is the comparison's own
 
 
 def terms(history):
@@ -27,7 +26,7 @@ def terms(history):
     {'loss': ['loss'], 'contrastive': ['contrastive', 'contrastive/64']}
     """
     found, named = {}, {str(column).partition("/")[0]: None for column in history.columns}
-    for family in [*PANELS, *(name for name in named if name not in {*PANELS, *BOOKS, "eval"})]:
+    for family in [*PANELS, *(name for name in named if name not in PANELS.keys() | NO_TERMS)]:
         names = [c for c in history.columns if c == family or str(c).startswith(f"{family}/")]
         if names:
             found[family] = sorted(names, key=lambda name: name != family)  # the whole first, its parts after

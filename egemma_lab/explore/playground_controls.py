@@ -26,13 +26,13 @@ class SettingsBox:
 
         self._calling = on_change
         self._showing = False
-        self.controls = _controls(widgets, settings)
+        self.controls = _controls(widgets)
         for control in self.controls.values():
             control.observe(self._moved, names="value")
         self.own_terms = {}
         self.box = widgets.VBox(list(self.controls.values()))
-        self._add_sliders([*registered_names(), *settings.own_terms])
-        _set(self.own_terms, settings.own_terms)
+        self._add_sliders(registered_names())
+        self.show(settings)
 
     @property
     def settings(self):
@@ -46,7 +46,7 @@ class SettingsBox:
         self._add_sliders(settings.own_terms)
         try:
             _set(self.controls, vars(settings))
-            _set(self.own_terms, dict.fromkeys(self.own_terms, 0.0) | settings.own_terms)
+            _set(self.own_terms, settings.own_terms)
         finally:
             self._showing = False
 
@@ -78,7 +78,7 @@ def _weight(widgets, said):
     )
 
 
-def _controls(widgets, settings):
+def _controls(widgets):
     common = _common(widgets)
     made = {name: _weight(widgets, said) for name, said in WEIGHTS.items()}
     made["temperature"] = widgets.SelectionSlider(options=SCALE, description="temperature", **common)
@@ -90,7 +90,6 @@ def _controls(widgets, settings):
     made["negatives"] = widgets.Dropdown(options=NEGATIVES, description="negatives", **common)
     made["mask"] = widgets.Checkbox(description="mask duplicates", **common)
     made["matryoshka"] = widgets.Checkbox(description="widths 3 and 2 (sphere)", **common)
-    _set(made, vars(settings))
     return made
 
 

@@ -11,17 +11,10 @@ import torch
 
 from .matryoshka import unit_prefix
 
-TAKEN = ("loss", "contrastive", "spread_out", "matching", "words")  # what a history calls its own losses
-TAKEN += (
-    "step",
-    "epoch",
-    "source",
-    "gradient_norm",
-    "learning_rate",
-    "tokens",
-    "tokens_per_second",
-    "seconds",
-)
+# columns of a run's history that are no loss, and all that a term cannot be called
+BOOKS = ("step", "epoch", "source", "gradient_norm", "learning_rate")
+BOOKS += ("tokens", "tokens_per_second", "seconds")
+TAKEN = ("loss", "contrastive", "spread_out", "matching", "words", *BOOKS)
 _REGISTERED = {}  # name -> OwnTerm
 
 

@@ -117,23 +117,17 @@ class RecipeLoss:
         teachers = {side: x for side, x in teachers.items() if x is not None}
         check_sides(sides, teachers)
         teachers = {side: x for side, x in teachers.items() if side in self.match}
-        computing = {
-            "contrastive": lambda: self._contrastive(*sides.values(), query_ids, positive_ids),
-            "spread_out": lambda: self._spread_out(sides["query"], sides["positive"]),
-            "matching": lambda: self._matching(sides, teachers),
-        }
-        total, terms = None, {"loss": None}
-        there = {
-            "contrastive": positive is not None,
-            "spread_out": positive is not None,
-            "matching": teachers,
-        }
-        computing = {name: compute for name, compute in computing.items() if there[name]}
+        computing = {}
+        if positive is not None:
+            computing["contrastive"] = lambda: self._contrastive(*sides.values(), query_ids, positive_ids)
+            computing["spread_out"] = lambda: self._spread_out(sides["query"], sides["positive"])
+        if teachers:
+            computing["matching"] = lambda: self._matching(sides, teachers)
         if self._own:
             vectors = Vectors(*sides.values(), teacher_query, teacher_positive, teacher_negative)
             for term in self._own:
                 computing[term.name] = partial(term, vectors, self.dims, self.dim_weights)
-        weights = self.weights | self.own_terms
+        total, terms, weights = None, {"loss": None}, self.weights | self.own_terms
         for name, compute in computing.items():
             with torch.set_grad_enabled(torch.is_grad_enabled() and weights[name] > 0):
                 computed = compute()

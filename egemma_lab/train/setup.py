@@ -47,9 +47,8 @@ def set_up(given, stack):
     recipe = given.recipe
     for callback in given.callbacks:
         check_callback(callback)
-    own_terms = term_fingerprints(
-        recipe.own_terms
-    )  # before anything that takes time: they may not be registered
+    # before anything that takes time: they may not be registered
+    own_terms = term_fingerprints(recipe.own_terms)
     probe = None if given.probe is None else check_probe(given.probe)
     # precision is the recipe's: "no" keeps the launcher's own setting, float16 perhaps, out of it
     accelerator = Accelerator(mixed_precision="no")

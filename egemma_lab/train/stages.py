@@ -109,9 +109,8 @@ class _Making:
     def train(self, stage, model, folder, sources=None):
         sources = self.sources(stage) if sources is None else sources
         recipe = Recipe(**{"seed": self.recipe.seed, **run_settings(stage)})
-        asked = (
-            recipe.weights["matching"] > 0 or recipe.own_terms
-        )  # whether anything looks at the teacher's vectors
+        # whether anything looks at the teacher's vectors
+        asked = recipe.weights["matching"] > 0 or recipe.own_terms
         train(
             load_model(model),  # by itself, not by its folder's name: the whole output may be moved
             sources,

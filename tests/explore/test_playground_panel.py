@@ -227,3 +227,6 @@ def test_a_term_of_ones_own_has_a_slider(monkeypatch):
     assert playground.boxes[0].own_terms["late"].value == 1
     assert playground.boxes[0].own_terms["apart"].value == 0
     assert playground.boxes[0].settings == Settings(own_terms={"late": 1.0})
+
+    both = Settings(own_terms={"apart": 1.0, "late": 2.0})
+    assert loss_playground(both, "collapse").sides[0].settings == both  # as given, before anything is moved
