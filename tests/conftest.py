@@ -29,6 +29,14 @@ def _own_cache(tmp_path_factory):
         os.environ["EGEMMA_CACHE"] = before
 
 
+@pytest.fixture
+def no_own_terms(monkeypatch):
+    """No loss term of one's own is registered; what the test registers is gone after it."""
+    from egemma_lab.losses import own_terms
+
+    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+
+
 @pytest.fixture(scope="session")
 def tiny_texts():
     """200 different English sentences."""

@@ -8,7 +8,6 @@ import pytest
 from fake_teacher import FakeTeacher
 
 from egemma_lab.cli import MINILM, _recipe, _teacher, build_parser, main, read_texts
-from egemma_lab.losses import own_terms
 from egemma_lab.train import Recipe, load_run
 
 
@@ -134,8 +133,7 @@ def test_train_on_a_stream(data, tmp_path, monkeypatch):
     assert [source.name for source in given["pairs"]] == ["pairs.jsonl", "*.jsonl"]
 
 
-def test_train_with_a_loss_term_of_ones_own(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+def test_train_with_a_loss_term_of_ones_own(data, tmp_path, no_own_terms, capsys):
     terms = tmp_path / "terms.py"
     terms.write_text(
         "from egemma_lab.losses import register_term\n\n\n@register_term()\ndef apart(vectors):\n"

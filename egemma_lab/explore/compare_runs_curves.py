@@ -1,12 +1,13 @@
 """Runs side by side: curves of their losses and of their geometry."""
 
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from egemma_lab.explore.curves import PANELS, terms
+from egemma_lab.explore.curves import OWN_UNIT, PANELS, terms
 from egemma_lab.explore.style import CLASSES, COLOURS, DASHES, LEGEND_BELOW, styled
 
 LOSSES = {"matching": "matching"}  # shorter than in `curves.PANELS`, for narrow panels
@@ -34,34 +35,31 @@ def parts(runs):
 
 
 def comparison_curves(runs, *, part="whole", along="step", smooth=1):
-    """Loss terms above, geometry below, one colour and dash a run; every panel has its own scale.
+    """Loss terms above, geometry below, terms of your own at the foot; one colour and dash a run, a scale a panel.
 
     Parameters: `runs`, from `as_compared`, at most eight; `part`, one of `parts(runs)`: the whole terms, or those at
     a width or of a side; a term without such a part is shown whole, and its panel says so; `along`, what the steps
     are laid out along, one of `ALONG` (a film without a clock has no minutes and is left out there); `smooth`, the
     span in rows of an exponential moving average over the loss terms.
 
-    Every figure has eight traces a run, whatever is asked, so that a live figure can be updated.
+    The runs alone say how many traces a figure has, eight a run and one for each term of your own, so that a live
+    figure can be updated.
     """
     if len(runs) > CLASSES:
         raise ValueError(f"{len(runs)} runs: eyes tell {CLASSES} lines apart; compare fewer at a time")
     if part not in parts(runs) or along not in ALONG:
         raise ValueError(f"part={part!r}, along={along!r}: allowed are {parts(runs)} and {list(ALONG)}")
-    names = {family: _column(runs, family, part) for family in PANELS}
-    titles = [
-        LOSSES.get(family, title) + _which(names[family], part) for family, (title, _) in PANELS.items()
-    ]
-    titles += [title for title, _ in GEOMETRY.values()]
-    units = [unit for _, unit in (*PANELS.values(), *GEOMETRY.values())]
-    fig = make_subplots(2, 4, subplot_titles=titles, horizontal_spacing=0.085, vertical_spacing=0.2)
+    panels = _panels(runs, part)
+    rows = -(-len(panels) // 4)
+    titles = [panel.title for panel in panels]
+    fig = make_subplots(rows, 4, subplot_titles=titles, horizontal_spacing=0.085, vertical_spacing=0.4 / rows)
     for number, run in enumerate(runs):
-        for panel, column in enumerate((*names.values(), *GEOMETRY)):
-            loss = panel < len(PANELS)
+        for panel, (_, _, column, loss) in enumerate(panels):
             x, y = _line(run.history if loss else run.geometry, run, column, along, smooth if loss else 1)
             fig.add_trace(
                 _curve(run.name, number, x, y, showlegend=panel == 0), panel // 4 + 1, panel % 4 + 1
             )
-    for panel, unit in enumerate(units):
+    for panel, (_, unit, _, _) in enumerate(panels):
         axes = {"row": panel // 4 + 1, "col": panel % 4 + 1}
         fig.update_yaxes(
             title={"text": unit, "font": {"size": 11}, "standoff": 2}, tickfont_size=11, nticks=5, **axes
@@ -72,7 +70,28 @@ def comparison_curves(runs, *, part="whole", along="step", smooth=1):
     fig.update_annotations(font_size=13)
     fig.update_layout(legend=LEGEND_BELOW, margin={"l": 56, "r": 12})
     said = "as logged" if smooth == 1 else f"losses averaged over about {smooth} rows"
-    return styled(fig, "Losses and geometry over training", said, height=560)
+    return styled(fig, "Losses and geometry over training", said, height=280 * rows)
+
+
+class _Panel(NamedTuple):
+    title: str
+    unit: str  # of its vertical axis
+    column: str  # of the history, or of the geometry
+    loss: bool
+
+
+def _panels(runs, part):
+    own = dict.fromkeys(name for run in runs for name in terms(run.history) if name not in PANELS)
+
+    def loss(family, title, unit):
+        column = _column(runs, family, part)
+        return _Panel(LOSSES.get(family, title) + _which(column, part), unit, column, True)
+
+    return [
+        *(loss(family, *words) for family, words in PANELS.items()),
+        *(_Panel(*words, column, False) for column, words in GEOMETRY.items()),
+        *(loss(family, family, OWN_UNIT) for family in own),
+    ]
 
 
 def _column(runs, family, part):

@@ -3,11 +3,13 @@
 from html import escape
 
 from egemma_lab.explore.compare_runs_fresh import STARTS, FreshRun, free_folder, fresh_recipe
+from egemma_lab.losses.own_terms import registered_names
 
 
 class FreshForm:
-    """Controls of a run of one's own, in `box`: `start` (the model), `weights` {term: slider}, `temperature`,
-    `hardness`, `minutes`, `train`, `stop`; `bar` and `words` say how far it is, `run` is the `FreshRun`.
+    """Controls of a run of one's own, in `box`: `start` (the model), `weights` {term: slider}, `own_terms` likewise for
+    the loss terms registered by now, `temperature`, `hardness`, `minutes`, `train`, `stop`; `bar` and `words` say how
+    far it is, `run` is the `FreshRun`.
 
     panel: whose callbacks these are. settings: keywords of `FreshRun.start` that stay the same (pairs, teacher, probe).
     output: the folder for the runs' folders. done: called with the `Run` at its end.
@@ -23,6 +25,7 @@ class FreshForm:
             term: _slider(1.0, 0.0, 5.0, 0.1, f"{term.replace('_', '-')} weight")
             for term in ("contrastive", "spread_out", "matching")
         }
+        self.own_terms = {name: _slider(0.0, 0.0, 2.0, 0.05, f"{name} weight") for name in registered_names()}
         self.temperature = _slider(0.05, 0.01, 0.5, 0.01, "temperature τ")
         self.hardness = _slider(5.0, 0.0, 10.0, 0.5, "hardness α")
         self.minutes = _slider(2.0, 0.5, 20.0, 0.5, "minutes")
@@ -36,7 +39,13 @@ class FreshForm:
         title = widgets.HTML(
             "<b>A run of your own</b>: set the losses, press Train, and go on reading meanwhile."
         )
-        sliders = [*self.weights.values(), self.temperature, self.hardness, self.minutes]
+        sliders = [
+            *self.weights.values(),
+            *self.own_terms.values(),
+            self.temperature,
+            self.hardness,
+            self.minutes,
+        ]
         buttons = [self.start, self.train, self.stop, self.bar]
         self.box = widgets.VBox(
             [title, widgets.HBox(sliders, layout=row), widgets.HBox(buttons, layout=row), self.words]
@@ -45,7 +54,12 @@ class FreshForm:
     def _begin(self, _button):
         weights = {term: slider.value for term, slider in self.weights.items()}
         recipe = fresh_recipe(
-            self.start.value, self.minutes.value, weights, self.temperature.value, self.hardness.value
+            self.start.value,
+            self.minutes.value,
+            weights=weights,
+            own_terms={name: slider.value for name, slider in self.own_terms.items() if slider.value > 0},
+            temperature=self.temperature.value,
+            hardness=self.hardness.value,
         )
         folder = free_folder(self._output)
         self.train.disabled, self.stop.disabled = True, False  # before the start: a run may fail at once

@@ -13,8 +13,8 @@ STARTS = {
 QUIET = 0.5  # seconds between two reports
 
 
-def fresh_recipe(start, minutes, weights, temperature, hardness):
-    """The `Recipe` of a short run: minutes of training, weights {term: weight}, temperature, hardness.
+def fresh_recipe(start, minutes, **losses):
+    """The `Recipe` of a short run: minutes of training, and whatever fields of it the losses need.
 
     start: a value of `STARTS`. Fresh weights begin warm, since minutes are not enough from noise; the bundled nano
     goes on at a third of the rate. Whatever cannot be trained is refused as `Recipe` refuses it.
@@ -23,9 +23,7 @@ def fresh_recipe(start, minutes, weights, temperature, hardness):
 
     return Recipe(
         minutes=minutes,
-        weights=weights,
-        temperature=temperature,
-        hardness=hardness,
+        **losses,
         batch_size=64,
         max_tokens=64,
         learning_rate=1e-4 if start == "bundled" else 3e-4,
@@ -48,6 +46,7 @@ def describe_changes(recipe):
         for term, weight in recipe.weights.items()
         if weight != usual.weights[term]
     ]
+    words += [f"{name} {weight:g}" for name, weight in recipe.own_terms.items()]
     for field, letter in (("temperature", "τ"), ("hardness", "α")):
         if getattr(recipe, field) != getattr(usual, field):
             words.append(f"{letter} {getattr(recipe, field):g}")

@@ -10,7 +10,7 @@ from egemma_lab.explore.panel import Panel
 
 
 def compare_runs(*runs, pairs=None, teacher=None, output="runs/compared"):
-    """Runs side by side: every loss term at every width, the geometry, two linked maps, and a run of one's own.
+    """Runs side by side: every loss term at every width (your own too), the geometry, two linked maps, and a new run.
 
     Parameters: `runs`, what `as_compared` takes: runs, folders, recordings, histories, or a mapping of names to them
     (none: the bundled nano's training); `pairs` and `teacher`, for runs that are begun here (see `lab.train`; default:
@@ -19,6 +19,7 @@ def compare_runs(*runs, pairs=None, teacher=None, output="runs/compared"):
     Draw around points on one map, and the same texts stand out on the other; the sentence below says whether they are
     neighbours in either space. *Train* begins a run in the background with the weights, temperature and hardness of
     the sliders, and puts it into the comparison when its minutes are over; it is probed with the first run's texts.
+    Loss terms that `lab.losses.register_term` knows by then have sliders too.
 
     Returns a `CompareRuns`, which shows itself at the end of a cell. Raises what `as_compared` raises.
 
@@ -65,7 +66,7 @@ class CompareRuns(Panel):
         """Put more runs into the comparison: anything that `as_compared` takes, under a name that is free."""
         self.runs = as_compared(*({run.name: run} for run in self.runs), *runs)
         with self.curves.batch_update():
-            self.curves.data = ()
+            self.curves.data, self.curves.layout.annotations = (), ()  # titles of another number of panels
             self.curves.add_traces(comparison_curves(self.runs).data)
         chosen = self.part.value
         self.part.options = _named_parts(self.runs)  # which chooses the first, and draws it

@@ -13,6 +13,7 @@ PANELS = {
     "spread_out": ("spread-out", "squared cosine, summed"),
     "matching": ("embedding matching", "distance, summed over sides"),
 }
+OWN_UNIT = "value of the term"  # of any other
 NO_TERMS = {*BOOKS, "minutes", "eval"}  # `minutes` is the comparison's own
 
 
@@ -55,7 +56,7 @@ def loss_curves(history, *, smooth=1, title="The loss terms over training"):
         raise ValueError(f"smooth={smooth}: the span is a number of rows, 1 or more")
     columns = min(2, len(found))
     rows = -(-len(found) // columns)
-    panels = {family: PANELS.get(family, (family, "value of the term")) for family in found}
+    panels = {family: PANELS.get(family, (family, OWN_UNIT)) for family in found}
     titles = [title for title, _ in panels.values()]
     fig = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.34 / rows)
     marks = {}

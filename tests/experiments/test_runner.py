@@ -204,11 +204,9 @@ def test_a_shipped_experiment_is_found_by_its_name():
     assert find_experiment("spread-out").name == "spread-out"
 
 
-def test_a_loss_term_of_ones_own_is_an_arm_and_its_source_counts(config, tmp_path, monkeypatch):
+def test_a_loss_term_of_ones_own_is_an_arm_and_its_source_counts(config, tmp_path, monkeypatch, no_own_terms):
     from egemma_lab.experiments import runner
-    from egemma_lab.losses import own_terms
 
-    monkeypatch.setattr(own_terms, "_REGISTERED", {})
     given = yaml.safe_load(config.read_text())
     given["arms"]["warm"] = {"stages": {"train": {"recipe": {"own_terms": {"product": 5}}}}}
     config.write_text(yaml.safe_dump(given))

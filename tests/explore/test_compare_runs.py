@@ -6,6 +6,7 @@ from films import make_film
 from egemma_lab.explore import compare_runs
 from egemma_lab.explore.compare_runs_curves import comparison_curves
 from egemma_lab.explore.compare_runs_fresh import describe_changes, free_folder, fresh_recipe
+from egemma_lab.losses import register_term
 from egemma_lab.train import Recipe
 
 
@@ -143,15 +144,35 @@ def test_settings_that_cannot_be_trained_show_at_once(panel):
 
 
 def test_recipes_of_fresh_runs():
-    weights = {"contrastive": 1.0, "spread_out": 1.0, "matching": 1.0}
-    recipe = fresh_recipe("nano", 2, weights, 0.05, 5.0)
+    recipe = fresh_recipe("nano", 2)
     assert (recipe.minutes, recipe.warm_start) == (2, True)
     assert describe_changes(recipe) == ""
-    assert not fresh_recipe("bundled", 2, weights, 0.05, 5.0).warm_start
-    assert (
-        describe_changes(fresh_recipe("nano", 2, weights | {"matching": 0.0}, 0.02, 0.0))
-        == "matching 0, τ 0.02, α 0"
-    )
+    assert not fresh_recipe("bundled", 2).warm_start
+    changed = fresh_recipe("nano", 2, weights={"matching": 0.0}, temperature=0.02, hardness=0.0)
+    assert describe_changes(changed) == "matching 0, τ 0.02, α 0"
+
+
+def test_a_term_of_ones_own_has_a_slider_and_a_panel(tiny_pairs, fake_teacher, tmp_path, no_own_terms):
+    @register_term()
+    def away(vectors):
+        return vectors.query.mean()
+
+    teacher = type(fake_teacher)(width=64)
+    panel = compare_runs(make_film(), pairs=tiny_pairs, teacher=teacher, output=tmp_path)
+    form = panel.fresh
+    assert form.own_terms["away"].value == 0
+    form.start.value, form.minutes.min, form.minutes.value = "micro", 0.001, 0.03
+    form.own_terms["away"].value = 0.5
+    form.train.click()
+    form.run.join()
+    assert panel.error is None, panel.message.value
+    run = panel.runs[1]
+    assert run.name == "fresh-1 (away 0.5)"
+    assert len(panel.curves.data) == 18  # two runs, nine panels
+    assert panel.curves.layout.annotations[8].text == "away"
+    assert list(panel.curves.data[17].y) == run.history["away"].tolist()
+    assert len(panel.curves.data[8].y) == 0  # the film knows nothing of it
+    assert_drawn(panel, comparison_curves(panel.runs))
 
 
 def test_folders_are_never_used_twice(tmp_path):

@@ -76,6 +76,16 @@ def test_along_minutes_and_shares(runs):
     assert line(figure, 1, 0)[0] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 1])
 
 
+def test_other_terms_follow_the_geometry(runs):
+    history = pd.DataFrame({"step": [1, 2], "loss": [2.0, 1.0], "koleo": [0.4, 0.2], "koleo/64": [0.3, 0.1]})
+    figure = comparison_curves([*runs, Compared("own", history)], part="64", smooth=3)
+    assert len(figure.data) == 27
+    assert title(figure, 8) == "koleo, width 64"
+    assert [len(figure.data[9 * run + 8].x) for run in range(3)] == [0, 0, 2]
+    assert list(figure.data[26].y) == pytest.approx([0.3, 0.3 / 3 + 0.1 * 2 / 3])
+    assert figure.layout.height == 840
+
+
 def test_smoothing_is_pandas_and_leaves_geometry_alone(runs):
     figure = comparison_curves(runs, smooth=3)
     assert line(figure, 0, 0)[1] == pytest.approx(runs[0].history["loss"].ewm(span=3).mean().tolist())

@@ -10,7 +10,7 @@ import torch
 from egemma_lab.explore.playground import NEGATIVES, Settings, loss_terms, start, step, widths
 from egemma_lab.explore.playground_measures import measure
 from egemma_lab.explore.playground_world import ROWS, SPACES, make_world
-from egemma_lab.losses import RecipeLoss, own_terms, register_term, spread_out_loss
+from egemma_lab.losses import RecipeLoss, register_term, spread_out_loss
 
 
 @pytest.fixture(params=SPACES)
@@ -171,9 +171,7 @@ def test_measures_of_hand_made_places():
     assert taught["teacher"] == pytest.approx(1, abs=1e-6)
 
 
-def test_the_papers_term_as_ones_own_takes_the_same_steps(begin, monkeypatch):
-    monkeypatch.setattr(own_terms, "_REGISTERED", {})
-
+def test_the_papers_term_as_ones_own_takes_the_same_steps(begin, no_own_terms):
     @register_term(every_width=True)
     def spread(vectors):
         return spread_out_loss(vectors.query, vectors.positive)

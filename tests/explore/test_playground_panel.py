@@ -11,7 +11,7 @@ from egemma_lab.explore.playground_figure import axis_ranges, moving
 from egemma_lab.explore.playground_motion import marks_moved
 from egemma_lab.explore.playground_presets import PRESETS
 from egemma_lab.explore.playground_sides import advance, begin
-from egemma_lab.losses import own_terms, register_term
+from egemma_lab.losses import register_term
 
 
 @pytest.fixture
@@ -200,9 +200,7 @@ def test_it_shows_itself_with_a_page_that_plays_without_a_kernel(playground, mon
     assert "two circles" in data["text/plain"]
 
 
-def test_a_term_of_ones_own_has_a_slider(monkeypatch):
-    monkeypatch.setattr(own_terms, "_REGISTERED", {})
-
+def test_a_term_of_ones_own_has_a_slider(no_own_terms):
     @register_term()
     def apart(vectors):
         return (vectors.query @ vectors.query.T).mean()

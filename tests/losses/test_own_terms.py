@@ -11,7 +11,6 @@ from egemma_lab.losses import (
     RecipeLoss,
     Vectors,
     contrastive_loss,
-    own_terms,
     register_term,
     spread_out_loss,
 )
@@ -20,10 +19,7 @@ from egemma_lab.losses.own_terms import load_terms, registered_term, term_finger
 DIMS = (8, 5, 2)
 
 
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """What a test registers is gone after it."""
-    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+pytestmark = pytest.mark.usefixtures("no_own_terms")
 
 
 def batch_of(size=7, width=8, sides=3):

@@ -10,10 +10,7 @@ from egemma_lab.explore import compare_runs
 from egemma_lab.losses import own_terms, register_term, spread_out_loss
 from egemma_lab.train import Recipe, load_run
 
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    monkeypatch.setattr(own_terms, "_REGISTERED", {})
+pytestmark = pytest.mark.usefixtures("no_own_terms")
 
 
 @pytest.fixture
