@@ -20,7 +20,7 @@ PARTS = {
         "docs/scaling",
         "*/nano/README",
     ],
-    "Results": ["docs/results", "experiments/*"],
+    "Results": ["docs/results", "docs/nano", "experiments/*"],
     "The project": ["docs/architecture", "CONTRIBUTING", "*"],
 }
 DOOR = """<!doctype html><meta charset="utf-8"><title>egemma-lab</title>

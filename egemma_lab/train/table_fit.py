@@ -77,7 +77,7 @@ def fit_token_table(model, texts, targets, *, pairs=None, seed=0, show_progress_
     The layers are to learn afterwards what a mean lacks. They begin "faint": what they add is multiplied with 0.005, so
     that random weights do not drown the table; or "silent": the last matrix of each branch is zero and the factor
     0.1, so that the model is the static one until a branch has grown from its gradient. Silent ones cost the first
-    fifty steps and learn faster then (docs/gpu-queue.md has the figures): for long trainings.
+    fifty steps and learn faster then (docs/nano.md has the figures): for long trainings.
 
     Parameters: `model`, after `warm_start` (changed in place, and returned); `texts`; `targets` (n, d), the unit
     vectors of a teacher as wide as the model's output; `pairs`, as `train` takes them (a step's are of one source),

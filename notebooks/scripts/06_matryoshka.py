@@ -845,7 +845,7 @@ guess.reveal(
     f"{quarter['nano, similarity (stsb)']:.2f} of its similarity; the paper's model keeps "
     f"{1 - lost['retrieval'] / published.iloc[0]['retrieval']:.2f} and "
     f"{1 - lost['similarity'] / published.iloc[0]['similarity']:.2f} at a sixth, a narrower part. The nano has a third of "
-    "the columns to begin with, and was trained for an hour and a half.",
+    "the columns to begin with, and was trained for a few hours.",
 )
 
 # %% [markdown]

@@ -912,8 +912,9 @@ else:
 # %% [markdown]
 # And the model that is already in your hands? Its recipe (`experiments/nano/recipe.yaml`) ends nearly as the paper's
 # does: three mixtures from one start, sixty steps each, and their soup, the greedy one where the paper takes the plain
-# one. The three ended within 0.0002 of each other on the development score (0.760); the soup took two of them and gained
-# 0.0003 over the mean of all (−0.0005 to +0.0010): nothing that can be told from chance. The record stands in `egemma_lab/assets/nano/README.md`.
+# one. The three ended within 0.0006 of each other on the development score (0.780); the soup took two of them and gained
+# 0.0005 over the mean of all (−0.0001 to +0.0012): nothing that can be told from chance. The record stands in
+# `egemma_lab/assets/nano/README.md`.
 #
 # ## Summary
 #
