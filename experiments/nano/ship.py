@@ -76,6 +76,7 @@ def measured(model, recipe, data_dir):
     path, notes_path = HERE / "results.csv", HERE / "results.json"
     known = pd.read_csv(path).astype({"width": "Int64"}) if path.exists() else pd.DataFrame()
     before = json.loads(notes_path.read_text()) if path.exists() else {"data": {}}
+    kept = {name: what for name, what in before.items() if name not in ("rows", "shipped")}
     notes = {"model": fingerprint(model), "data": {}}
     tables = []
     for task in SUITE:
@@ -104,7 +105,7 @@ def measured(model, recipe, data_dir):
     frame = frame.sort_values("model", key=lambda names: names.map(order), kind="stable")
     frame = frame.sort_values("task", key=lambda names: names.map(list(SUITE).index), kind="stable")
     frame = frame.reset_index(drop=True)
-    frame.attrs = notes
+    frame.attrs = kept | notes  # versions and all, where nothing was measured
     frame.to_csv(path, index=False)
     notes_path.write_text(json.dumps(record(frame), indent=1) + "\n")
     return frame
