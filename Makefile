@@ -25,6 +25,8 @@ NOTEBOOK ?= notebooks/00_start_here.ipynb
 FILES = $(if $(DATA),--data-dir $(DATA))
 # Jupyter refuses to start as root (the usual user in a container) unless told; it listens on 127.0.0.1 only.
 ROOT_ARGS = $(if $(filter 0,$(shell id -u)),--allow-root)
+# Two kernels at work would spin for each other's cores otherwise (docs/scaling.md).
+SPIN = GOMP_SPINCOUNT=$${GOMP_SPINCOUNT:-1000}
 
 .DEFAULT_GOAL := help
 .PHONY: help lab setup test bench test-browser test-colab test-faults test-oldest test-newest audit lint format nano notebooks docs urls constraints clean
@@ -34,7 +36,7 @@ help: ## this list
 	@echo '  options: PYTHON=python3.12  NOTEBOOK=notebooks/NN_name.ipynb  LAB_ARGS="--no-browser --port=8899"  DATA=folder'
 
 lab: $(VENV)/.lab ## install what the notebooks need (first call only) and open JupyterLab
-	$(BIN)/jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ROOT_ARGS) $(LAB_ARGS)
+	$(SPIN) $(BIN)/jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(ROOT_ARGS) $(LAB_ARGS)
 
 setup: $(VENV)/.all ## install everything: notebooks, evaluation, export, tests
 
