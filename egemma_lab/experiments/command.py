@@ -8,7 +8,14 @@ def add_arguments(parser):
     """The arguments of the command, on an argparse parser."""
     add = parser.add_argument
     add("name", nargs="?", help="an experiment's name, or the path of its config.yaml; none: list them")
-    add("--seeds", type=int, default=3, help="how many (default: 3)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
+    which.add_argument(
+        "--seed",
+        type=int,
+        help="this one alone: calls side by side, each with OMP_NUM_THREADS=1, are done sooner; one without it then "
+        "puts them together",
+    )
     add("--scale", default="small", help="micro, small (default) or full")
     add("--arms", nargs="+", metavar="ARM", help="only these")
     add("--data-dir", type=Path, help="folder with the data's files (default: the sets on the Hub)")
@@ -32,12 +39,14 @@ def run_command(arguments):
         for name in experiment_names():
             print(f"{name:22} {find_experiment(name).question}")
         return 0
-    if arguments.keep and arguments.arms:
-        raise ValueError("--keep writes what ships, all arms of an experiment: leave --arms out")
+    if arguments.keep and (arguments.arms or arguments.seed is not None):
+        raise ValueError(
+            "--keep writes what ships, all arms and seeds of an experiment: leave --arms and --seed out"
+        )
     results = run_experiment(
         arguments.name,
         scale=arguments.scale,
-        seeds=arguments.seeds,
+        seeds=arguments.seeds if arguments.seed is None else [arguments.seed],
         arms=arguments.arms,
         data_dir=arguments.data_dir,
         output=arguments.output,

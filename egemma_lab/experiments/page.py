@@ -36,10 +36,18 @@ def page(results):
     parts += [
         "",
         f"Made with torch {made['versions']['torch']} and transformers {made['versions']['transformers']}. Again: "
-        f"`egemma-lab experiment {results['experiment']} --scale {results['scale']} --seeds {len(results['seeds'])}`.",
+        f"{_commands(results)}.",
         "",
     ]
     return "\n".join(parts)
+
+
+def _commands(results):
+    seeds = results["seeds"]
+    all_of_them = seeds == list(range(len(seeds)))
+    flags = [f"--seeds {len(seeds)}"] if all_of_them else [f"--seed {seed}" for seed in seeds]
+    call = f"egemma-lab experiment {results['experiment']} --scale {results['scale']}"
+    return ", ".join(f"`{call} {flag}`" for flag in flags)
 
 
 def verdict_table(all_results):

@@ -36,8 +36,10 @@ def run_experiment(
 
     experiment: an `Experiment`, the path of its config.yaml, or the name of a shipped one.
     scale: "micro", "small" or "full", or what else the experiment names.
-    seeds: how many; they are 0, 1, 2 and so on. Of one seed all arms begin with the same weights and see the same
-        texts in the same order.
+    seeds: how many; they are 0, 1, 2 and so on. Or a list of which: several calls side by side, each with a seed
+        and a thread of its own, are done sooner than one with all (docs/scaling.md), and a call with all of them
+        then puts the results together. Of one seed all arms begin with the same weights and see the same texts in the
+        same order.
     arms: names of those to run (None: all).
     data_dir: the folder of the files named under `data`; None: the Hub's sets are taken where they are named.
     output: `output/<scale>/<name>.json` gets the results. Runs that several experiments have in common are made
@@ -46,15 +48,20 @@ def run_experiment(
         else only the measured models (32 MB), for another experiment that looks at the same ones in other ways.
 
     The results are plain values, see `egemma_lab.experiments.results`.
+
+    Raises ValueError for seeds that are none, and for arms that the experiment does not have.
     """
+    seeds = _which(seeds)
     experiment = experiment if isinstance(experiment, Experiment) else find_experiment(experiment)
     folder = Path(output) / scale
     folder.mkdir(parents=True, exist_ok=True)
     arms = list(experiment.arms) if arms is None else list(arms)
     results = _head(experiment, scale, seeds)
-    bar = tqdm(total=len(arms) * seeds, desc=experiment.name, unit="run", disable=show_progress_bar is False)
+    bar = tqdm(
+        total=len(arms) * len(seeds), desc=experiment.name, unit="run", disable=show_progress_bar is False
+    )
     with bar:
-        for seed in range(seeds):
+        for seed in seeds:
             measured = {}  # run -> its models that were measured
             for arm in arms:
                 bar.set_postfix_str(f"{arm}, seed {seed}")
@@ -75,13 +82,27 @@ def run_experiment(
     return results
 
 
+def _which(seeds):
+    """The seeds as a list."""
+    found = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if (
+        not found
+        or any(not isinstance(seed, int) or seed < 0 for seed in found)
+        or len(set(found)) < len(found)
+    ):
+        raise ValueError(
+            f"seeds={seeds!r}: give how many, 1 or more, or a list of different whole numbers from 0"
+        )
+    return found
+
+
 def _head(experiment, scale, seeds):
     return {
         "experiment": experiment.name,
         "question": experiment.question,
         "factor": experiment.factor,
         "scale": scale,
-        "seeds": list(range(seeds)),
+        "seeds": seeds,
         "baseline": experiment.baseline,
         "published": experiment.published,
         "notes": experiment.notes,

@@ -65,6 +65,28 @@ def test_the_same_call_elsewhere_gives_the_same_numbers(run):
     assert first == second
 
 
+def test_seeds_run_side_by_side_are_put_together(run, tmp_path, monkeypatch):
+    together = run("together")
+    alone = run(seeds=[1])
+    assert alone["seeds"] == [1]
+    assert list(alone["arms"]["warm"]["runs"]) == ["1"]
+    assert "`egemma-lab experiment tiny --scale micro --seed 1`." in page(alone)
+    run(seeds=[0])
+    monkeypatch.setattr("egemma_lab.experiments.runner.run_stages", None)  # nothing is trained again
+    found = run(seeds=2)
+    assert found["seeds"] == together["seeds"] == [0, 1]
+    for arm, entry in together["arms"].items():
+        for seed, kept in entry["runs"].items():
+            assert found["arms"][arm]["runs"][seed]["ranks"] == kept["ranks"]
+
+
+@pytest.mark.parametrize("seeds", [0, -1, [], [0, 0], [-1], ["one"]])
+def test_seeds_that_are_none_are_refused(run, seeds, tmp_path):
+    with pytest.raises(ValueError, match="give how many, 1 or more, or a list"):
+        run(seeds=seeds)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_killed_grid_goes_on(run, monkeypatch, tmp_path):
     whole = run("whole")
     from egemma_lab.experiments import runner
@@ -190,8 +212,13 @@ def test_the_command_runs_and_keeps(run, config, tmp_path, monkeypatch, capsys):
     alone = capsys.readouterr().out
     assert "## Scores" in alone
     assert "## Differences" not in alone
+    one = ["experiment", "tiny", "--scale", "micro", *where, "--seed", "1"]
+    assert main(one) == 0
+    assert "seeds 1," in capsys.readouterr().out
+    assert main([*one, "--keep"]) == 1
+    assert "leave --arms and --seed out" in capsys.readouterr().err
     assert main([*some, other, "--keep"]) == 1
-    assert "leave --arms out" in capsys.readouterr().err
+    assert "leave --arms and --seed out" in capsys.readouterr().err
     assert main([*some, "another"]) == 1
     assert "has no arm 'another'" in capsys.readouterr().err
     assert main(["experiment"]) == 0
