@@ -206,8 +206,10 @@ def train(arguments):
         callbacks=[TensorBoard()] if arguments.tensorboard else [],
         vocab_size=arguments.vocab_size,
     )
-    if PartialState().is_main_process:
+    processes = PartialState()
+    if processes.is_main_process:
         print(run)
+    processes.destroy_process_group()  # one of several that exits while still connected may be aborted
     return 0
 
 

@@ -149,6 +149,14 @@ def test_train_with_a_loss_term_of_ones_own(data, tmp_path, no_own_terms, capsys
     assert -1 <= load_run(tmp_path / "run").history["apart"].item() <= 1
 
 
+def test_train_leaves_the_group_of_its_processes(data, tmp_path, monkeypatch):
+    left = []
+    monkeypatch.setattr("accelerate.PartialState.destroy_process_group", lambda self: left.append(1))
+    call = train_call(data, tmp_path / "run", steps=1)
+    assert main([*call, "--teacher", "none", "--vocab-size", "500", *QUICK]) == 0
+    assert left == [1]
+
+
 def test_train_from_a_recipe_file(data, tmp_path, monkeypatch):
     Recipe(steps=9, batch_size=8, max_tokens=24, seed=4).to_yaml(tmp_path / "mine.yaml")
     monkeypatch.setattr("egemma_lab.model.load_teacher", lambda name, **options: FakeTeacher(96))

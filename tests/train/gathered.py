@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 from fake_teacher import FakeTeacher
 from forked_runs import pairs
-from runs import quick
+from runs import part, quick
 
 from egemma_lab.data import BatchPlan
 from egemma_lab.losses import RecipeLoss, register_term
@@ -70,3 +70,4 @@ if __name__ == "__main__":
     found = {(cache, adapters): gradient(accelerator, cache, adapters) for cache, adapters in CASES}
     if accelerator.is_main_process:
         torch.save(found, sys.argv[1])
+    part()

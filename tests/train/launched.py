@@ -9,7 +9,7 @@ import sys
 import torch
 from fake_teacher import FakeTeacher
 from forked_runs import pairs
-from runs import At, quick
+from runs import At, part, quick
 
 from egemma_lab.train import train
 
@@ -31,3 +31,4 @@ if __name__ == "__main__":
         weights = torch.cat([p.detach().flatten() for p in run.model.parameters()])
         with open(f"{output}-{os.environ['RANK']}.txt", "a") as file:
             print(run.status, f"{weights.double().sum().item():.17g}", file=file)
+    part()

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from accelerate import PartialState
 
 from egemma_lab.train import Recipe, train
 
@@ -27,6 +28,11 @@ def launch(processes, script, *arguments, **variables):
         capture_output=True,
         text=True,
     )
+
+
+def part():
+    """What a script of several processes ends with: one that exits while still connected may be aborted."""
+    PartialState().destroy_process_group()
 
 
 def quick(**changes):

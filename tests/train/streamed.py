@@ -4,7 +4,7 @@ import os
 import sys
 
 import torch
-from runs import quick
+from runs import part, quick
 from test_stream_training import rows
 
 from egemma_lab.data import stream_pairs
@@ -29,3 +29,4 @@ if __name__ == "__main__":
     )
     with open(f"{sys.argv[1]}-{os.environ['RANK']}.txt", "w") as file:
         print(*(text.split()[2] for step in range(5) for text in seen[step]), file=file)
+    part()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 from accelerate import Accelerator
 from fake_teacher import FakeTeacher
-from runs import quick
+from runs import part, quick
 
 from egemma_lab.data import BatchPlan, Source, load_texts
 from egemma_lab.model import new_model, train_tokenizer
@@ -49,3 +49,4 @@ if __name__ == "__main__":
     flat, terms, _ = step(accelerator, 120)
     if accelerator.is_main_process:
         torch.save((flat, terms), sys.argv[1])
+    part()
