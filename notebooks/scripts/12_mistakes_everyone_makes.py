@@ -307,7 +307,7 @@ Table(mask_table, digits=3)
 
 # %% [markdown]
 # A search still comes out of it, so the mistake passes every test that only asks whether something sensible is found. In this
-# nano the mask does no harm that forty questions show: its layers add little to its token table, so it hardly matters what a
+# nano the mask does no harm that forty questions show: most of what it knows lies in its token table, so it hardly matters what a
 # token may see ([04](04_distillation.ipynb), section 6.3). EmbeddingGemma is not like that, as the report says.
 #
 # **What to do**: ask the model, not its configuration. **Test**: change the last word of a text and look at the first token;

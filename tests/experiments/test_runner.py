@@ -65,7 +65,7 @@ def test_the_same_call_elsewhere_gives_the_same_numbers(run):
     assert first == second
 
 
-def test_seeds_run_side_by_side_are_put_together(run, tmp_path, monkeypatch):
+def test_seeds_run_side_by_side_are_put_together(run, monkeypatch):
     together = run("together")
     alone = run(seeds=[1])
     assert alone["seeds"] == [1]
